@@ -1,0 +1,512 @@
+"""The contract: one class that every model of P(x) keeps, and everything that follows from it.
+
+The public methods are the doorman: they check, convert units, cut into blocks and give names back. The
+hooks (leading underscore) are the mathematics, pure in ``params``, on float64 rows in unit space.
+A new model is its hooks; see ``docs/extending.md`` for one in sixteen lines.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..errors import DataError, NumericalError, ParameterError, UnsupportedError, not_fitted
+from ..validation import (
+    Columns,
+    check_memory,
+    one_of,
+    restore,
+    restore_exact,
+    rng_from,
+    row_weights,
+    rows_to_query,
+    whole_number,
+)
+from .estimate import Estimate
+from .estimator import Estimator
+from .fitting import Fit, Outcome
+from .fold import Data, block_rows, survey
+from .params import Params
+from .threads import map_ordered, one_blas_thread
+from .units import Units
+
+__all__ = ["Density"]
+
+
+class Density(Estimator):
+    """A probability distribution estimated from rows, or known beforehand.
+
+    Parameters
+    ----------
+    missing : {"error", "drop"}
+        What ``fit`` does with rows that hold missing values; ``fit_.n_dropped`` counts them.
+    weight_kind : {None, "frequency", "importance"}
+        What ``sample_weight`` means. ``None``: whole numbers, a row's repetitions. ``"frequency"``: the
+        same, fractions allowed. ``"importance"``: relative weights; the sample size is Kish's
+        ``(sum w)**2 / sum w**2``.
+
+    Attributes
+    ----------
+    params_ : Params
+        The frozen parameters, in unit space.
+    fit_ : Fit
+        The record of the fit: converged or not, why, passes, trace, seconds, rows.
+    kind : {"exact", "bound", "estimate", "none"}
+        What ``log_density`` means for this model.
+    measure : {"density", "mass"}
+        Densities and probability masses are never ranked against each other.
+    rank : int
+        Simplicity among families, for comparisons: smaller is simpler.
+    """
+
+    kind: ClassVar[str] = "exact"
+    measure: ClassVar[str] = "density"
+    rank: ClassVar[int] = 9
+    rtol: ClassVar[float] = 1e-10  # how far batches of another size may move a log density
+    equivariance: ClassVar[str] = (
+        "columns"  # "scalar": only one factor for all columns leaves it the same model
+    )
+
+    params_: Params
+    fit_: Fit
+
+    def __init__(self, *, missing: str = "error", weight_kind: str | None = None) -> None:
+        self.missing = missing
+        self.weight_kind = weight_kind
+
+    # ---------------------------------------------------------------- the model's own part: hooks
+
+    def _check(self) -> None:
+        """Raise ParameterError for hyperparameters that are wrong whatever the data."""
+
+    def _fit(self, data: Data, rng: np.random.Generator) -> tuple[Mapping[str, Any], Outcome]:
+        """Return the parameters (unit space) and the outcome. By default: one fold, then solve."""
+        stats = data.fold(lambda x, w: self._statistics(None, x, w))
+        return self._solve(stats), Outcome()
+
+    def _statistics(self, params: Params | None, x: np.ndarray, w: np.ndarray) -> Any:
+        """Return what a block of rows contributes; contributions are added with ``+``."""
+        raise NotImplementedError
+
+    def _solve(self, stats: Any) -> Mapping[str, Any]:
+        """Return the parameters from the summed statistics."""
+        raise NotImplementedError
+
+    def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
+        """Return log p of the rows x (m, d): ``-inf`` outside the support only, never NaN."""
+        raise NotImplementedError
+
+    def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return n independent rows (n, d), continuous."""
+        raise NotImplementedError
+
+    def _check_values(self, values: Mapping[str, Any], d: int) -> None:
+        """Raise ParameterError where values are not parameters of this model in d columns."""
+
+    def _marginal(self, params: Params, keep: list[int]) -> Mapping[str, Any]:
+        raise self._has_no("marginal")
+
+    def _condition(self, params: Params, given: list[int], z: np.ndarray) -> Mapping[str, Any]:
+        raise self._has_no("condition")
+
+    def _mean(self, params: Params) -> np.ndarray:
+        raise self._has_no("mean")
+
+    def _covariance(self, params: Params) -> np.ndarray:
+        raise self._has_no("covariance")
+
+    def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        raise self._has_no("cdf")
+
+    def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        raise self._has_no("cdf")
+
+    def _quantile(self, params: Params, q: np.ndarray) -> np.ndarray:
+        from .invert import quantile_by_bisection
+
+        return quantile_by_bisection(lambda x: self._log_cdf(params, x), lambda x: self._log_sf(params, x), q)
+
+    def _entropy(self, params: Params) -> float | None:
+        """Return the entropy in unit space where there is a closed form."""
+        return None
+
+    def _kl(self, params: Params, other: Density) -> float | None:
+        """Return KL(self || other) where there is a closed form for this pair."""
+        return None
+
+    def _n_parameters(self, params: Params) -> int:
+        raise self._has_no("n_parameters_")
+
+    def _bytes(self, n: int, d: int) -> int:
+        """Return the predicted memory of a fit beyond the rows themselves."""
+        return 64 * d * block_rows(d)
+
+    # ---------------------------------------------------------------- fit
+
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
+        """Estimate the distribution of the rows.
+
+        Parameters
+        ----------
+        X : array (n, d) or (n,), DataFrame, Table or Blocks
+            The rows. A 1-D array or Series is one column.
+        y : ignored
+            For scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows; see ``weight_kind``.
+
+        Returns
+        -------
+        self
+            With ``params_`` and ``fit_``. A fit that fails or is interrupted leaves the model as it was.
+
+        Raises
+        ------
+        DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
+        """
+        started = time.monotonic()
+        one_of(self.missing, "missing", ("error", "drop"))
+        if self.weight_kind is not None:
+            one_of(self.weight_kind, "weight_kind", ("frequency", "importance"))
+        self._check()
+        rng = rng_from(self._seed())
+        with one_blas_thread():
+            data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind)
+            check_memory(
+                self._bytes(data.n, data.d),
+                f"Fitting {type(self).__name__} to {data.n:,} rows of {data.d:,} columns",
+            )
+            values, outcome = self._fit(data, rng)
+        params = Params(values, data.units, data.columns)
+        fit = Fit(
+            converged=outcome.converged,
+            message=outcome.message,
+            passes=outcome.passes,
+            trace=tuple(float(v) for v in outcome.trace),
+            notes=outcome.notes,
+            search=outcome.search,
+            n_rows=data.n,
+            n_dropped=data.dropped,
+            effective_n=data.total,
+            seconds=time.monotonic() - started,
+        )
+        self._adopt(params, fit)
+        return self
+
+    def _adopt(self, params: Params, fit: Fit) -> None:
+        # One call into C: no interrupt can leave the old parameters beside the new record.
+        self.__dict__.update(params_=params, fit_=fit)
+
+    def _seed(self) -> Any:
+        seed = getattr(self, "random_state", None)
+        return 0 if seed is None else seed  # a fit repeats unless a seed says otherwise
+
+    @classmethod
+    def _from_values(
+        cls, values: Mapping[str, Any], units: Units, columns: Columns, **hyperparameters: Any
+    ) -> Self:
+        """Return a model with given parameters (unit space), as ``from_params`` and ``condition`` do."""
+        values = dict(values)
+        model = cls(**{**hyperparameters, **values.pop("__hyper__", {})})
+        model._check_values(values, len(units))
+        model._adopt(Params(values, units, columns), Fit.given())
+        return model
+
+    # ---------------------------------------------------------------- fitted state
+
+    def __getattr__(self, name: str) -> Any:
+        # Also reached when a property such as means_ found no params_: say that, not that it is unknown.
+        if "params_" not in self.__dict__ and (name in ("params_", "fit_") or hasattr(type(self), name)):
+            raise not_fitted(type(self).__name__)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of columns."""
+        return len(self.params_.units)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns' names, where the training rows had names (AttributeError otherwise)."""
+        names = self.params_.columns.names
+        if names is None:
+            raise AttributeError("feature_names_in_: the training rows had no column names")
+        return np.array(names, dtype=object)
+
+    @property
+    def n_parameters_(self) -> int:
+        """The number of free parameters, as information criteria count them."""
+        return int(self._n_parameters(self.params_))
+
+    # ---------------------------------------------------------------- density
+
+    def log_density(self, X: Any) -> np.ndarray:
+        """Return the log density of each row, in nats and in the units of the training data.
+
+        Parameters
+        ----------
+        X : rows, as for ``fit``
+            Columns with names are matched by name.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            ``-inf`` only outside the support; never NaN.
+        """
+        params = self.params_
+        return self._log_density_rows(params, rows_to_query(X, params.columns, who=type(self).__name__))
+
+    def _log_density_rows(self, params: Params, x: np.ndarray) -> np.ndarray:
+        size = block_rows(x.shape[1])
+
+        def block(start: int) -> np.ndarray:
+            return self._log_density(params, params.units.to(x[start : start + size]))
+
+        with one_blas_thread():
+            if len(x) <= size:
+                out = np.asarray(block(0), dtype=float)
+            else:
+                out = np.concatenate(list(map_ordered(block, range(0, len(x), size))))
+        if np.isnan(out).any():
+            row = int(np.flatnonzero(np.isnan(out))[0])
+            raise NumericalError(
+                f"{type(self).__name__}: the log density of row {row} is not a number: {x[row]}. "
+                "This is a defect of the model, not of your data; please report it with the row."
+            )
+        return out + params.units.log_jacobian
+
+    def density(self, X: Any) -> np.ndarray:
+        """Return the density of each row: ``exp(log_density(X))``, shape (n,)."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.log_density(X))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return ``log_density(X)``, under scikit-learn's name."""
+        return self.log_density(X)
+
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
+        """Return the (weighted) mean log density of the rows, in nats per row."""
+        log_p = self.log_density(X)
+        if len(log_p) == 0:
+            raise DataError("score needs at least one row; 0 rows came.")
+        w = row_weights(sample_weight, len(log_p), weight_kind=self.weight_kind or "frequency")
+        if w is None:
+            return float(log_p.mean())
+        used = w > 0
+        return float(np.average(log_p[used], weights=w[used]))
+
+    def sample(self, n: int = 1, *, random_state: Any = None, exact: bool = False) -> Any:
+        """Draw n independent rows.
+
+        Parameters
+        ----------
+        n : int
+            How many rows; 0 gives an empty result.
+        random_state : None, int, Generator or RandomState
+            ``None``: another draw at each call.
+        exact : bool
+            By default rows come at the recorded precision and in the dtypes of the training data;
+            ``exact=True`` gives the continuous draw.
+
+        Returns
+        -------
+        rows in the container of the training data
+        """
+        params = self.params_
+        rows = self._sample_rows(params, whole_number(n, "n", least=0), rng_from(random_state))
+        return (restore_exact if exact else restore)(rows, params.columns)
+
+    def _sample_rows(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        d = len(params.units)
+        check_memory(3 * 8 * n * d, f"Drawing {n:,} rows of {d:,} columns")
+        if n == 0:
+            return np.empty((0, d))
+        with one_blas_thread():
+            return params.units.back(np.asarray(self._draw(params, n, rng), dtype=float))
+
+    # ---------------------------------------------------------------- parts and moments
+
+    def marginal(self, columns: Sequence[int | str]) -> Self:
+        """Return the distribution of some columns, the others integrated out.
+
+        Parameters
+        ----------
+        columns : sequence of names or column numbers
+        """
+        params = self.params_
+        keep = self._column_numbers([columns] if isinstance(columns, str | int) else columns)
+        if len(set(keep)) != len(keep) or not keep:
+            raise ParameterError(f"marginal needs one or more different columns; got {list(columns)!r}.")
+        values = self._marginal(params, keep)
+        return self._from_values(values, params.units.select(keep), params.columns.select(keep))
+
+    def condition(self, given: Any) -> Any:
+        """Return the distribution of the remaining columns, given values of some.
+
+        Parameters
+        ----------
+        given : mapping of name or column number to value, or a DataFrame
+            One value per column gives a model. Several values (arrays of equal length, or a frame of
+            m rows) give a batch whose ``log_density(Y)`` pairs rows and whose ``sample(k)`` is (m, k, …).
+        """
+        from .conditional import ConditionalBatch, given_rows
+
+        params = self.params_
+        keys, rows, single = given_rows(given)
+        numbers = self._column_numbers(keys)
+        rest = [j for j in range(len(params.units)) if j not in numbers]
+        if not numbers or not rest or len(set(numbers)) != len(numbers):
+            raise ParameterError(
+                f"condition needs at least one column and must leave at least one; got {keys!r} "
+                f"of {len(params.units)} columns."
+            )
+        units, columns = params.units.select(rest), params.columns.select(rest)
+        z = params.units.select(numbers).to(rows)
+        with one_blas_thread():
+            models = [self._from_values(self._condition(params, numbers, row), units, columns) for row in z]
+        return models[0] if single else ConditionalBatch(models)
+
+    def _column_numbers(self, keys: Sequence[int | str]) -> list[int]:
+        return [self.params_.columns.index(key) for key in keys]
+
+    def mean(self) -> np.ndarray:
+        """Return the mean of the distribution, shape (d,), data units."""
+        params = self.params_
+        return params.units.back(self._mean(params))
+
+    def covariance(self) -> np.ndarray:
+        """Return the covariance of the distribution, shape (d, d), data units."""
+        params = self.params_
+        return in_data_units(self._covariance(params), params.units, "covariance")
+
+    # ---------------------------------------------------------------- one-dimensional
+
+    def cdf(self, X: Any) -> np.ndarray:
+        """Return P(column <= x) for each value, shape (n,). One-column models only."""
+        return np.exp(self.logcdf(X))
+
+    def sf(self, X: Any) -> np.ndarray:
+        """Return P(column > x) for each value, shape (n,). One-column models only."""
+        return np.exp(self.logsf(X))
+
+    def logcdf(self, X: Any) -> np.ndarray:
+        """Return log P(column <= x), right in the lower tail too."""
+        return self._tail(self._log_cdf, X)
+
+    def logsf(self, X: Any) -> np.ndarray:
+        """Return log P(column > x), right in the upper tail too."""
+        return self._tail(self._log_sf, X)
+
+    def _tail(self, function: Any, X: Any) -> np.ndarray:
+        params = self._one_column("cdf")
+        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        with one_blas_thread():
+            return np.minimum(function(params, params.units.to(x)[:, 0]), 0.0)
+
+    def quantile(self, q: Any) -> Any:
+        """Return the value below which the probability is q, for q in [0, 1]; the shape of ``q``."""
+        params = self._one_column("quantile")
+        levels = np.asarray(q, dtype=float)
+        if not ((levels >= 0) & (levels <= 1)).all():
+            raise ParameterError(f"quantile needs probabilities in [0, 1]; got {q!r}.")
+        with one_blas_thread():
+            z = self._quantile(params, levels.ravel())
+        out = params.units.back(z[:, None])[:, 0].reshape(levels.shape)
+        return out if out.ndim else float(out)
+
+    def _one_column(self, what: str) -> Params:
+        params = self.params_
+        if len(params.units) != 1:
+            first = params.columns.names[0] if params.columns.names else 0
+            raise UnsupportedError(
+                f"{what} is defined for one column; this {type(self).__name__} has {len(params.units)}. "
+                f"Take one of them: .marginal([{first!r}]).{what}(...)"
+            )
+        return params
+
+    # ---------------------------------------------------------------- information
+
+    def entropy(self, *, n: int = 10_000, random_state: Any = 0) -> Estimate:
+        """Return the differential entropy in nats: exact where a closed form exists, else from n draws
+        with its standard error."""
+        params = self.params_
+        exact = self._entropy(params)
+        if exact is not None:
+            return Estimate(exact - params.units.log_jacobian)
+        rows = self._sample_rows(params, n, rng_from(random_state))
+        return _monte_carlo(-self._log_density_rows(params, rows))
+
+    def kl(self, other: Density, *, n: int = 10_000, random_state: Any = 0) -> Estimate:
+        """Return KL(self || other) = E_self[log p_self - log p_other], in nats.
+
+        Closed form where there is one for the pair, else from n draws of this density with the
+        standard error. Infinite where the other density vanishes on drawn rows.
+        """
+        params = self.params_
+        mine, theirs = self.n_features_in_, other.n_features_in_
+        if mine != theirs:
+            raise DataError(f"kl compares densities of the same columns; these have {mine} and {theirs}.")
+        if self.measure != other.measure:
+            raise UnsupportedError(f"kl between a {self.measure} and a {other.measure} has no meaning.")
+        names = params.columns.names
+        order = list(range(theirs))
+        if names is not None and other.params_.columns.names is not None:
+            order = [params.columns.index(name) for name in other.params_.columns.names]
+        if order == sorted(order):
+            exact = self._kl(params, other)
+            if exact is not None:
+                return Estimate(exact)
+        rows = self._sample_rows(params, n, rng_from(random_state))
+        log_p = self._log_density_rows(params, rows)
+        log_q = other._log_density_rows(other.params_, np.ascontiguousarray(rows[:, order]))
+        return _monte_carlo(log_p - log_q)
+
+    def hdr(self, mass: float, *, n: int = 10_000, random_state: Any = 0) -> Any:
+        """Return the highest-density region that holds ``mass``: its log-density level, and in one
+        dimension its intervals. See :class:`pofx.core.regions.Region`."""
+        from .regions import highest_density_region
+
+        return highest_density_region(self, mass, n=n, random_state=random_state)
+
+    # ---------------------------------------------------------------- files
+
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
+        """Write the model to one safe file (see :mod:`pofx.store`); read it with ``pofx.load``."""
+        from .. import store
+        from .persist import encode
+
+        manifest, arrays = encode(self)
+        store.write(path, manifest, arrays, overwrite=overwrite)
+
+    def _has_no(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"{type(self).__name__} has no {what}.")
+
+
+def _monte_carlo(terms: np.ndarray) -> Estimate:
+    if not np.isfinite(terms).all():
+        return Estimate(math.inf, 0.0, "estimate")
+    return Estimate(terms.mean(), terms.std(ddof=1) / math.sqrt(len(terms)), "estimate")
+
+
+def in_data_units(covariance: np.ndarray, units: Units, what: str) -> np.ndarray:
+    """Return covariances (…, d, d) of unit space in data units.
+
+    Raises
+    ------
+    NumericalError
+        Where they leave the range of float64 (columns of the order of 1e155 or more).
+    """
+    e = units.exponent
+    with np.errstate(over="ignore", under="ignore"):
+        out = np.ldexp(covariance, e[:, None] + e[None, :])
+    if not np.isfinite(out).all():
+        raise NumericalError(
+            f"{what} is beyond float64 in the data's units (columns of the order of 2**{int(e.max())}); "
+            "rescale the columns. log_density and sample are not affected."
+        )
+    return out

@@ -1,0 +1,102 @@
+"""The outcome of a fit: not only the answer, but whether and why it can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..errors import ParameterError
+
+__all__ = ["Fit", "Outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model's ``_fit`` says of itself.
+
+    Parameters
+    ----------
+    converged : bool
+        Whether the stopping rule was met; closed forms always are.
+    message : str
+        One sentence that a person can act on.
+    passes : int
+        Passes over the rows.
+    trace : tuple of float
+        Total log-likelihood (nats, data units up to a constant) after each pass of an iterative fit.
+    notes : tuple of str
+        Things to know: what was floored, dropped, chosen.
+    search : tuple of dict, optional
+        The table of candidates, where the fit chose among several.
+    """
+
+    converged: bool = True
+    message: str = "Closed form."
+    passes: int = 1
+    trace: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    search: tuple[Mapping[str, Any], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The record of a fit, kept by the model as ``fit_``.
+
+    ``n_rows`` counts the rows of positive weight, ``n_dropped`` those dropped for missing values, and
+    ``effective_n`` is the sum of the weights (Kish's size for importance weights).
+    """
+
+    converged: bool
+    message: str
+    passes: int
+    trace: tuple[float, ...]
+    notes: tuple[str, ...]
+    search: tuple[Mapping[str, Any], ...] | None
+    n_rows: int
+    n_dropped: int
+    effective_n: float
+    seconds: float
+
+    @classmethod
+    def given(cls) -> Fit:
+        """Return the record of a model whose parameters were given, not fitted."""
+        return cls(True, "Parameters were given, not fitted.", 0, (), (), None, 0, 0, 0.0, 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for the manifest of a saved model."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fit:
+        """Return the record from its plain data; unknown keys of later versions are ignored.
+
+        Raises
+        ------
+        ParameterError
+            Where a field has another type than a fit gives it.
+        """
+        known = {f.name: data[f.name] for f in fields(cls)}
+        search = known["search"]
+        right = (
+            isinstance(known["converged"], bool)
+            and isinstance(known["message"], str)
+            and all(type(known[k]) is int and known[k] >= 0 for k in ("passes", "n_rows", "n_dropped"))
+            and all(isinstance(known[k], float) and known[k] >= 0 for k in ("effective_n", "seconds"))
+            and all(isinstance(known[k], list) for k in ("trace", "notes"))
+            and all(isinstance(v, float) for v in known["trace"])
+            and all(isinstance(v, str) for v in known["notes"])
+            and (search is None or (isinstance(search, list) and all(isinstance(r, dict) for r in search)))
+        )
+        if not right:
+            raise ParameterError("The record of the fit has a field of the wrong type.")
+        known["trace"], known["notes"] = tuple(known["trace"]), tuple(known["notes"])
+        if known["search"] is not None:
+            known["search"] = tuple(dict(row) for row in known["search"])
+        return cls(**known)
+
+    def __str__(self) -> str:
+        head = "Converged" if self.converged else "Did not converge"
+        rows = f"{self.n_rows:,} rows" + (f", {self.n_dropped:,} dropped" if self.n_dropped else "")
+        lines = [f"{head}: {self.message} ({rows}, {self.passes} passes, {self.seconds:.3g} s)"]
+        return "\n".join([*lines, *(f"- {note}" for note in self.notes)])

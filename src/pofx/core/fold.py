@@ -1,0 +1,376 @@
+"""A fit is a fold: what one block of rows contributes, and how two contributions add.
+
+:class:`Data` is what a model's ``_fit`` sees: rows in unit space, in blocks of a fixed size whatever
+they came in, with positive weights. An array in memory and a stream of blocks therefore take one
+path and give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, DegenerateError
+from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit
+from .threads import map_ordered
+from .units import Units
+
+__all__ = ["Blocks", "Data", "block_rows", "survey"]
+
+MEDIAN_ROWS = 65_536  # the shift is the median of the first so many rows
+
+
+def block_rows(d: int) -> int:
+    """Return the fixed number of rows of a block of ``d`` columns: about half a megabyte, so that
+    a block and what is computed from it stay in the cache."""
+    return int(max(512, 2 ** int(np.log2(65_536 / max(d, 1)))) if d < 128 else 512)
+
+
+class Blocks:
+    """Rows that come in blocks, for data larger than memory.
+
+    Parameters
+    ----------
+    source : re-iterable or callable
+        A list of arrays or DataFrames, any object whose ``iter()`` starts anew, or a function that
+        returns a fresh iterator. A fit passes over it several times and checks that each pass sees
+        the same number of rows.
+    """
+
+    def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
+        if not callable(source) and iter(source) is source:
+            raise DataError(
+                "Blocks needs rows that can be read more than once; an iterator was given, which is spent "
+                "after one pass. Give a list, or a function that returns a fresh iterator."
+            )
+        self._source = source
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._source() if callable(self._source) else self._source)
+
+    def __repr__(self) -> str:
+        return f"Blocks({self._source!r})"
+
+
+class Data:
+    """The rows of one fit, in unit space. See the module's docstring.
+
+    Attributes
+    ----------
+    n : int
+        Rows of positive weight.
+    total : float
+        The sum of the weights, which is the sample size everywhere.
+    units, columns
+        Where unit space lies, and what the columns are called.
+    low, high : ndarray of shape (d,)
+        Each column's range in unit space.
+    dropped : int
+        Rows dropped for missing values.
+    """
+
+    def __init__(
+        self,
+        passes: Callable[[], Iterator[tuple[np.ndarray, np.ndarray | None]]],
+        *,
+        n: int,
+        total: float,
+        units: Units,
+        columns: Columns,
+        low: np.ndarray,
+        high: np.ndarray,
+        dropped: int,
+    ) -> None:
+        self._passes = passes
+        self.n, self.total, self.units, self.columns = n, total, units, columns
+        self.low, self.high, self.dropped = low, high, dropped
+
+    @property
+    def d(self) -> int:
+        """The number of columns."""
+        return len(self.units)
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], columns: Columns) -> Data:
+        """Return the rows after ``function``, which takes and gives rows in data units."""
+
+        def passes() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+            for values, w in self._passes():
+                yield function(values), w
+
+        return _measured(passes, columns, self.dropped)
+
+    def label(self, j: int) -> str:
+        """Return the name of column ``j`` for messages."""
+        return self.columns.label(j)
+
+    def constant_columns(self) -> list[int]:
+        """Return the columns that hold one value only."""
+        return [int(j) for j in np.flatnonzero(self.low == self.high)]
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield ``(x, w)``: rows in unit space (b, d) and their weights (b,), of a fixed size."""
+        seen = 0
+        for x, w in _rechunk(self._passes(), block_rows(self.d)):
+            seen += len(x)
+            yield self.units.to(x), np.ones(len(x)) if w is None else w
+        if seen != self.n:
+            raise DataError(
+                f"The rows changed between passes: the first pass saw {self.n:,} rows, this one {seen:,}. "
+                "Fit from data that nobody writes to."
+            )
+
+    def fold(self, contribution: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
+        """Return the sum over blocks of ``contribution(x, w)``.
+
+        Contributions are added with ``+`` (dicts and tuples elementwise) in a fixed binary tree, so
+        the result has the same bits for any number of threads, and rounding grows with log n.
+        """
+        parts: list[tuple[int, Any]] = []
+        for part in map_ordered(lambda block: contribution(*block), self.blocks()):
+            level = 0
+            while parts and parts[-1][0] == level:
+                part = _add(parts.pop()[1], part)
+                level += 1
+            parts.append((level, part))
+        total = parts.pop()[1]
+        while parts:
+            total = _add(parts.pop()[1], total)
+        return total
+
+    def all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all rows ``(x, w)`` in unit space, for models that keep them."""
+        check_memory(8 * self.n * (self.d + 1), f"{self.n:,} rows of {self.d} columns at once")
+        x, w = np.empty((self.n, self.d)), np.empty(self.n)
+        start = 0
+        for bx, bw in self.blocks():
+            x[start : start + len(bx)], w[start : start + len(bx)] = bx, bw
+            start += len(bx)
+        return x, w
+
+    def distinct(self, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct rows in lexicographic order, and their summed weights.
+
+        Neither the order of the rows nor their repetition changes the result. With ``limit``, only
+        that many rows are kept: those whose hash is smallest (a bottom-k sketch), found in one pass
+        in memory of the order of ``limit``.
+        """
+        x, w = np.empty((0, self.d)), np.empty(0)
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        pending = 0
+        for bx, bw in self.blocks():
+            waiting.append((bx, bw))
+            pending += len(bx)
+            if limit is not None and pending > 4 * limit:
+                x, w = _smallest_hashes(*_merge_equal([(x, w), *waiting]), limit)
+                waiting, pending = [], 0
+        x, w = _merge_equal([(x, w), *waiting])
+        if limit is not None and len(x) > limit:
+            x, w = _smallest_hashes(x, w, limit)
+        return x, w
+
+
+def survey(
+    X: Any, sample_weight: Any = None, *, missing: str = "error", weight_kind: str | None = None
+) -> Data:
+    """Check the rows and their weights once, and return them as :class:`Data`.
+
+    Raises
+    ------
+    DataError, WeightError
+        Whatever the doorman (:mod:`pofx.validation`) refuses.
+    """
+    if isinstance(X, Blocks):
+        return _survey_blocks(X, sample_weight, missing, weight_kind)
+    rows = rows_to_fit(X, missing=missing)
+    values = rows.values
+    raw = len(values) if rows.kept is None else len(rows.kept)
+    w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=rows.kept)
+    if w is not None and not (w > 0).all():
+        values, w = values[w > 0], w[w > 0]
+    return _measured(lambda: iter([(values, w)]), rows.columns, rows.dropped)
+
+
+def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str | None) -> Data:
+    columns: Columns | None = None
+    kept: list[np.ndarray] = []
+    raw = dropped = 0
+    for block in X:
+        rows = rows_to_fit(block, missing=missing)
+        kept.append(np.ones(len(rows.values), bool) if rows.kept is None else rows.kept)
+        raw, dropped = raw + len(rows.values) + rows.dropped, dropped + rows.dropped
+        columns = rows.columns if columns is None else _merged(columns, rows)
+    if columns is None:
+        raise DataError("Blocks gave no block: 0 rows. Give at least one block of rows.")
+    mask = np.concatenate(kept) if dropped else None
+    w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=mask)
+
+    def passes() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        start = 0
+        for block in X:
+            rows = rows_to_fit(block, missing=missing)
+            values = _aligned(rows, columns)
+            if w is None:
+                yield values, None
+                continue
+            part = w[start : start + len(values)]
+            start += len(values)
+            yield (values, part) if (part > 0).all() else (values[part > 0], part[part > 0])
+
+    return _measured(passes, columns, dropped)
+
+
+def _measured(
+    passes: Callable[[], Iterator[tuple[np.ndarray, np.ndarray | None]]], columns: Columns, dropped: int
+) -> Data:
+    """Take the first pass: count, add up the weights, find each column's range and a value inside it."""
+    n, total, head = 0, 0.0, []
+    low = np.full(len(columns), np.inf)
+    high = -low
+    for values, w in passes():
+        if len(values) == 0:
+            continue
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        if n < MEDIAN_ROWS:
+            head.append(values[: MEDIAN_ROWS - n])
+        n += len(values)
+        total += float(len(values) if w is None else w.sum())
+    units = Units.for_range(_own_median(np.concatenate(head)), low, high)
+    return Data(
+        passes,
+        n=n,
+        total=total,
+        units=units,
+        columns=columns,
+        low=units.to(low),
+        high=units.to(high),
+        dropped=dropped,
+    )
+
+
+def _aligned(rows: Rows, columns: Columns) -> np.ndarray:
+    """Return a block's rows in the column order of the first block, matched by name."""
+    if len(rows.columns) != len(columns):
+        raise DataError(
+            f"The first block has {len(columns)} columns, a later one {len(rows.columns)}; all need the same."
+        )
+    if columns.names is None or rows.columns.names in (None, columns.names):
+        return rows.values
+    return rows.values[:, [rows.columns.index(name) for name in columns.names]]
+
+
+def _merged(columns: Columns, rows: Rows) -> Columns:
+    """Return the columns of all blocks so far: the decimals that hold for every one."""
+    _aligned(rows, columns)
+    other = rows.columns
+    if columns.names is not None and other.names is not None:
+        other = other.select([other.index(name) for name in columns.names])
+    decimals = tuple(
+        None if a is None or b is None else max(a, b)
+        for a, b in zip(columns.decimals, other.decimals, strict=True)
+    )
+    return replace(columns, decimals=decimals)
+
+
+def _own_median(values: np.ndarray) -> np.ndarray:
+    """Return the lower median of each column: one of its own values, whatever the outliers."""
+    k = (len(values) - 1) // 2
+    return np.partition(values, k, axis=0)[k]
+
+
+def _rechunk(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray | None]], size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yield the same rows in blocks of exactly ``size`` (the last one shorter)."""
+    pending: list[tuple[np.ndarray, np.ndarray | None]] = []
+    held = 0
+    for x, w in chunks:
+        start = 0
+        if held:
+            start = min(size - held, len(x))
+            pending.append((x[:start], None if w is None else w[:start]))
+            held += start
+            if held < size:
+                continue
+            yield _join(pending)
+            pending, held = [], 0
+        while len(x) - start >= size:
+            yield x[start : start + size], None if w is None else w[start : start + size]
+            start += size
+        if start < len(x):
+            pending, held = [(x[start:], None if w is None else w[start:])], len(x) - start
+    if held:
+        yield _join(pending)
+
+
+def _join(parts: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarray, np.ndarray | None]:
+    if len(parts) == 1:
+        return parts[0]
+    weights = [w for _, w in parts if w is not None]
+    return np.concatenate([x for x, _ in parts]), np.concatenate(weights) if weights else None
+
+
+def _add(a: Any, b: Any) -> Any:
+    if isinstance(a, dict):
+        return {key: _add(a[key], b[key]) for key in a}
+    if isinstance(a, tuple):
+        return tuple(_add(x, y) for x, y in zip(a, b, strict=True))
+    return a + b
+
+
+def _merge_equal(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    x = np.concatenate([x for x, _ in parts]) + 0.0  # -0.0 becomes 0.0: equal values, equal bytes
+    w = np.concatenate([w for _, w in parts])
+    order = np.lexsort(x.T[::-1])
+    x, w = x[order], w[order]
+    if len(x) == 0:
+        return x, w
+    new = np.concatenate([[True], (x[1:] != x[:-1]).any(axis=1)])
+    return x[new], np.add.reduceat(w, np.flatnonzero(new))
+
+
+def _smallest_hashes(x: np.ndarray, w: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(x) <= limit:
+        return x, w
+    keep = np.sort(np.argpartition(row_hashes(x), limit)[:limit])
+    return x[keep], w[keep]
+
+
+def row_hashes(x: np.ndarray) -> np.ndarray:
+    """Return a 64-bit hash of each row's bytes (splitmix64 over the columns), shape (n,)."""
+    bits = np.ascontiguousarray(x + 0.0).view(np.uint64)
+    state = np.full(len(x), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in bits.T:
+        state = state ^ column
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state = state ^ (state >> np.uint64(31))
+    return state
+
+
+def require_rows(data: Data, least: int, why: str) -> None:
+    """Raise a :class:`DataError` where fewer than ``least`` rows of positive weight came."""
+    if data.n < least:
+        rows = "1 sample" if data.n == 1 else f"{data.n} samples"
+        raise DataError(
+            f"{why} needs at least {least} rows of positive weight; {rows} came (n_samples = {data.n})."
+        )
+
+
+def require_spread(data: Data, remedy: str) -> None:
+    """Raise a :class:`DegenerateError` that names the constant columns, if there are any."""
+    constant = data.constant_columns()
+    if not constant:
+        return
+    names = ", ".join(repr(data.label(j)) for j in constant[:5]) + (" …" if len(constant) > 5 else "")
+    if len(constant) == data.d and data.d > 1:
+        raise DegenerateError(
+            f"All {data.n:,} rows are identical (every column is constant): no density exists there. {remedy}"
+        )
+    plural = "s" if len(constant) > 1 else ""
+    raise DegenerateError(
+        f"Constant column{plural} {names}: one value in all {data.n:,} rows, so no density exists there. "
+        f"{remedy}"
+    )

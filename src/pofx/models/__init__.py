@@ -1,0 +1,1 @@
+"""One file per model: this folder is the table of contents."""

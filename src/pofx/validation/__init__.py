@@ -1,0 +1,33 @@
+"""The doorman: whatever a caller hands in is checked and cast here, once, and nowhere else.
+
+Rows become an ``(n, d)`` float64 array and a :class:`Columns` that remembers what they looked like;
+weights, seeds and numbers are checked; samples are handed back in the caller's own container and
+dtypes. This package knows no model and imports nothing of pofx but ``errors`` and ``optional``.
+"""
+
+from pofx.validation.columns import Columns, DataTypeError, Rows, nearest
+from pofx.validation.memory import available_memory, check_memory
+from pofx.validation.precision import detect_decimals, make_container, restore, restore_exact
+from pofx.validation.rows import rows_to_fit, rows_to_query
+from pofx.validation.scalars import one_of, real_number, rng_from, whole_number
+from pofx.validation.weights import row_weights
+
+__all__ = [
+    "Columns",
+    "DataTypeError",
+    "Rows",
+    "available_memory",
+    "check_memory",
+    "detect_decimals",
+    "make_container",
+    "nearest",
+    "one_of",
+    "real_number",
+    "restore",
+    "restore_exact",
+    "rng_from",
+    "row_weights",
+    "rows_to_fit",
+    "rows_to_query",
+    "whole_number",
+]

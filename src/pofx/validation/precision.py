@@ -1,0 +1,175 @@
+"""The recorded precision of a column, and the way back: from float rows to the caller's container.
+
+Data written down with p decimals lie on a grid of step 10^-p. That shows in their floats, because
+k / 10^p is the correctly rounded decimal: x is on the grid exactly if rint(x 10^p) / 10^p == x.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pofx.errors import UnsupportedError
+from pofx.optional import need
+from pofx.validation.columns import MOST_DECIMALS, Columns
+
+_SAMPLE = 256  # rows looked at before all rows are
+_BLOCK = 65_536
+_EVIDENCE_BITS = 20.0
+
+_makers: dict[str, Callable[[NDArray[np.float64], list[NDArray[Any]], Columns], Any]] = {}
+
+
+def make_container(
+    container: str, make: Callable[[NDArray[np.float64], list[NDArray[Any]], Columns], Any]
+) -> None:
+    """Register how a container defined above this layer (``Table``) is built from
+    ``(values, typed columns, columns)``."""
+    _makers[container] = make
+
+
+def detect_decimals(column: NDArray[Any], dtype: str | None = None) -> int | None:
+    """Return the fewest decimal places that write every value exactly, or None for a continuous column.
+
+    Integers and booleans have 0. A float value v on the grid of p decimals is k = v 10^p grid steps from
+    zero; a continuous value of that size falls on the grid with chance about k eps. The product of
+    these chances over the distinct values of a sample must be below 2^-20, so neither random floats
+    nor numbers so large that every float is whole (1e300) are taken for rounded ones. Missing values
+    (NaN) are passed over.
+
+    Parameters
+    ----------
+    column : (n,) numbers
+    dtype : dtype the values were recorded in, where ``column`` has been cast to float64 since; a float32
+        column is compared in float32
+
+    Returns
+    -------
+    0 to 9, or None
+    """
+    recorded = np.dtype(column.dtype if dtype is None else dtype)
+    if recorded.kind in "iub":
+        return 0
+    if recorded.kind != "f" or recorded.itemsize > 8:
+        recorded = np.dtype(np.float64)
+    recorded = recorded.newbyteorder("=")
+    sample = _present(column[:_SAMPLE])
+    decimals = _climb(sample, recorded, 0)
+    if decimals is None or _evidence(sample, recorded, decimals) < _EVIDENCE_BITS:
+        return None
+    for start in range(0, len(column), _BLOCK):
+        decimals = _climb(_present(column[start : start + _BLOCK]), recorded, decimals)
+        if decimals is None:
+            return None
+    return decimals if _evidence(sample, recorded, decimals) >= _EVIDENCE_BITS else None
+
+
+def _present(column: NDArray[Any]) -> NDArray[np.float64]:
+    values = np.asarray(column, dtype=np.float64)
+    missing = np.isnan(values)
+    return values[~missing] if missing.any() else values
+
+
+def _climb(values: NDArray[np.float64], recorded: np.dtype[Any], least: int) -> int | None:
+    """Return the first p >= least whose grid holds all values (a grid holds every coarser one)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for p in range(least, MOST_DECIMALS + 1):
+            step = 10.0**p
+            on_grid = np.rint(values * step) / step
+            if recorded != np.float64:
+                on_grid = on_grid.astype(recorded).astype(np.float64)
+            if np.array_equal(on_grid, values):
+                return p
+    return None
+
+
+def _evidence(sample: NDArray[np.float64], recorded: np.dtype[Any], decimals: int) -> float:
+    """Return -log2 of the chance that continuous values of these sizes would all lie on the grid."""
+    distinct = np.unique(np.abs(sample))
+    with np.errstate(over="ignore"):
+        steps = np.maximum(distinct * 10.0**decimals, 1.0)
+        chance = np.minimum(steps * float(np.finfo(recorded).eps), 1.0)
+    return float(-np.log2(chance).sum())
+
+
+def restore(values: NDArray[np.float64], columns: Columns) -> Any:
+    """Return float rows in the container, recorded precision and dtypes of the training data.
+
+    Parameters
+    ----------
+    values : (m, d) float64, finite
+    columns : what the training columns looked like
+
+    Returns
+    -------
+    array (m, d); (m,) for "vector"; a pandas or polars DataFrame, a pyarrow or pofx Table. Integers are
+    rounded and clipped to the range of their dtype, booleans are 0 below one half and 1 from there on.
+    """
+    typed = [
+        _recorded(values[:, j], columns.decimals[j], np.dtype(columns.dtypes[j])) for j in range(len(columns))
+    ]
+    return _contain(values, typed, columns)
+
+
+def restore_exact(values: NDArray[np.float64], columns: Columns) -> Any:
+    """Return float rows in the container of the training data, unrounded: every column is float64.
+
+    Parameters
+    ----------
+    values : (m, d) float64
+    """
+    floats = Columns(columns.names, ("float64",) * len(columns), (None,) * len(columns), columns.container)
+    return _contain(values, [values[:, j] for j in range(len(columns))], floats)
+
+
+def _recorded(column: NDArray[np.float64], decimals: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if decimals is not None:
+        step = 10.0**decimals
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = column * step
+            # from 2^53 steps on every float is on the grid
+            column = np.where(np.abs(steps) < 2.0**53, np.rint(steps) / step, column) + 0.0  # + 0.0: no -0.0
+    if dtype.kind == "b":
+        return column >= 0.5
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        # the largest int64 is no float64: the clip must end at the float below it
+        top = float(info.max) if info.bits < 64 else math.nextafter(float(info.max), 0.0)
+        return np.clip(np.rint(column), float(info.min), top).astype(dtype)
+    info_f = np.finfo(dtype)
+    return np.clip(column, float(info_f.min), float(info_f.max)).astype(dtype)
+
+
+def _contain(values: NDArray[np.float64], typed: list[NDArray[Any]], columns: Columns) -> Any:
+    kind = columns.container
+    if kind == "vector" and len(columns) == 1:
+        return np.ascontiguousarray(typed[0])
+    if kind in ("array", "vector"):
+        # kinds that NumPy would mix into something lossy (bool with int is fine) meet in their common dtype
+        rows = np.empty((len(values), len(columns)), dtype=np.result_type(*(c.dtype for c in typed)))
+        for j, column in enumerate(typed):
+            rows[:, j] = column
+        return rows
+    if kind in _makers:
+        return _makers[kind](values, typed, columns)
+    names = columns.names
+    if kind == "pandas":
+        pandas = need("pandas", why="the model was fitted to a pandas DataFrame")
+        frame = pandas.DataFrame(dict(enumerate(typed)))
+        if names is not None:
+            frame.columns = list(names)
+        return frame
+    labels = names or tuple(f"column_{j}" for j in range(len(columns)))
+    if kind == "polars":
+        return need("polars", why="the model was fitted to a polars DataFrame").DataFrame(
+            dict(zip(labels, typed, strict=True))
+        )
+    if kind == "pyarrow":
+        return need("pyarrow", why="the model was fitted to a pyarrow Table").table(
+            dict(zip(labels, typed, strict=True))
+        )
+    raise UnsupportedError(f"Rows cannot be put into a container called {kind!r}.")

@@ -1,0 +1,204 @@
+"""Rows in: any container -> (n, d) float64, refused with the column, the count and the first bad row."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pofx.errors import DataError, ParameterError, PofxWarning
+from pofx.validation.arrays import block_from_array
+from pofx.validation.columns import Block, Columns, Rows, listed, nearest
+from pofx.validation.frames import block_from_frame, frame_names, is_frame
+from pofx.validation.precision import detect_decimals
+from pofx.validation.scalars import one_of
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
+    """Check and cast the rows given to ``fit``.
+
+    Parameters
+    ----------
+    X : array (n, d), list of rows, record array, DataFrame, Table; 1-D numbers or a Series are one column
+    missing : "error", or "drop" to leave rows with missing entries out (they are counted)
+
+    Returns
+    -------
+    Rows : (n, d) float64, C-ordered, read-only; it may share memory with X
+
+    Raises
+    ------
+    DataError
+        for 0 rows or columns, NaN or infinity (column, count and first row named), text, dates, ...
+    """
+    if missing == "marginal":
+        raise ParameterError(
+            'missing="marginal" (use the known entries of each row) is not there yet: use "error" or "drop".'
+        )
+    one_of(missing, "missing", ("error", "drop"))
+    block = _block(X)
+    n, d = block.values.shape
+    if d == 0:
+        raise DataError(f"X has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
+    if n == 0:
+        raise DataError(f"X has 0 rows (shape=(0, {d})); at least 1 is needed to fit.")
+    values, kept, dropped = block.values, None, block.dropped
+    if not np.isfinite(values).all():
+        kept = _complete_rows(block, missing)
+        if kept is not None:
+            values = values[kept]
+            dropped += n - len(values)
+    decimals = block.decimals
+    if decimals is None:
+        decimals = tuple(detect_decimals(values[:, j], block.dtypes[j]) for j in range(d))
+    values = np.ascontiguousarray(values).view()
+    values.flags.writeable = False
+    return Rows(values, Columns(block.names, block.dtypes, decimals, block.container), dropped, kept)
+
+
+def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
+    """Check and cast rows asked of a fitted model; named columns are matched by name.
+
+    Parameters
+    ----------
+    X : as for ``fit``; columns in any order and extra columns are fine where both sides have names
+    columns : what the training columns looked like
+    who : the model's class name, for messages
+
+    Returns
+    -------
+    (m, d) float64, C-ordered; it may be X itself, so it must not be written to. m may be 0.
+
+    Raises
+    ------
+    DataError
+        for missing or too many columns, NaN or infinity, a 1-D query to a model of several columns, ...
+    """
+    d = len(columns)
+    # Most queries are plain arrays, often small ones: nothing may stand before this path.
+    if (
+        type(X) is np.ndarray
+        and X.dtype == _FLOAT64
+        and X.ndim == 2
+        and X.shape[1] == d
+        and columns.names is None
+        and np.isfinite(X).all()
+    ):
+        return np.ascontiguousarray(X)
+    theirs = _names(X)
+    if columns.names is not None and theirs is not None and theirs != columns.names:
+        _check_names(theirs, columns.names, who)  # before the cast: text in an extra column does no harm
+        block = _block(X, columns.names)
+    else:
+        block = _block(X)
+        _check_shape(block, columns, who)
+    values = block.values
+    if not np.isfinite(values).all():
+        _refuse_missing(Block(values, columns.names, columns.dtypes, ""), _COMPLETE)
+    return np.ascontiguousarray(values)
+
+
+def _block(X: Any, wanted: tuple[str, ...] | None = None) -> Block:
+    """Cast any container, or only its wanted columns, in that order."""
+    if (table := getattr(type(X), "__pofx_rows__", None)) is not None:
+        given: Rows = table(X)
+        columns, values = given.columns, given.values
+        if wanted is not None:
+            keep = [columns.index(name) for name in wanted]
+            columns, values = columns.select(keep), values[:, keep]
+        return Block(
+            values, columns.names, columns.dtypes, columns.container, columns.decimals, given.dropped
+        )
+    return block_from_frame(X, wanted) if is_frame(X) else block_from_array(X, wanted)
+
+
+def _names(X: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of X without casting anything."""
+    if (table := getattr(type(X), "__pofx_rows__", None)) is not None:
+        names: tuple[str, ...] | None = table(X).columns.names
+        return names
+    if is_frame(X):
+        return frame_names(X)
+    dtype = getattr(X, "dtype", None)
+    return dtype.names if isinstance(dtype, np.dtype) else None
+
+
+def _check_names(theirs: tuple[str, ...], names: tuple[str, ...], who: str) -> None:
+    """Columns are matched by name: all must be there, in any order; extra ones are ignored, and said."""
+    lacking = [name for name in names if name not in theirs]
+    extra = [name for name in theirs if name not in names]
+    if lacking:
+        raise DataError(
+            f"X has no column {listed(lacking)}, which {who} was fitted to; it has {listed(theirs)}."
+            f"{nearest(lacking[0], extra)} Columns are matched by name, in any order."
+        )
+    if extra:
+        _warn(f"X has columns that {who} was not fitted to; they are ignored: {listed(extra)}")
+
+
+def _check_shape(block: Block, columns: Columns, who: str) -> None:
+    """Columns are matched by position where one side has no names."""
+    d, width = len(columns), block.values.shape[1]
+    if block.container == "vector" and d > 1:
+        raise DataError(
+            f"X is 1-D ({len(block.values)} numbers), but {who} is expecting {d} features as input. Reshape "
+            f"your data: X.reshape(1, -1) if it is one row of {d} columns."
+        )
+    if width != d:
+        fitted_to = f": {listed(columns.names)}" if columns.names else ""
+        raise DataError(f"X has {width} features, but {who} is expecting {d} features as input{fitted_to}.")
+    if "vector" in (block.container, columns.container):
+        return
+    # scikit-learn's words, so that its users and its checks recognise them
+    if columns.names is not None and block.names is None:
+        _warn(f"X does not have valid feature names, but {who} was fitted with feature names")
+    elif columns.names is None and block.names is not None:
+        _warn(f"X has feature names, but {who} was fitted without feature names")
+
+
+_REMEDY = 'Drop such rows with missing="drop" (their number is kept in fit_), or fill them in before the fit.'
+_COMPLETE = "A row needs every entry to be scored: drop such rows, or fill them in."
+
+
+def _complete_rows(block: Block, missing: str) -> NDArray[np.bool_] | None:
+    """Return the mask of rows without NaN if they may be dropped; refuse everything else."""
+    if missing == "error":
+        _refuse_missing(block, _REMEDY)
+    nan = np.isnan(block.values)
+    if np.isinf(block.values).any():
+        _refuse_missing(Block(np.where(nan, 0.0, block.values), block.names, block.dtypes, ""), _REMEDY)
+    empty = [block.label(int(j)) for j in np.flatnonzero(nan.all(axis=0))]
+    if empty:
+        raise DataError(
+            f"There is no number in {', '.join(empty[:8])}: every row is NaN (missing). Leave it out."
+        )
+    kept = ~nan.any(axis=1)
+    if not kept.any():
+        raise DataError(
+            f"0 rows are left: each of the {len(kept)} rows has a missing entry (NaN). Leave out the column "
+            f"with the most: {block.label(int(nan.sum(axis=0).argmax()))}."
+        )
+    return kept
+
+
+def _refuse_missing(block: Block, remedy: str) -> None:
+    """Raise the error that names each bad column, how many rows, and the first of them."""
+    n = len(block.values)
+    parts: list[str] = []
+    for bad, word in ((np.isnan(block.values), "NaN (missing)"), (np.isinf(block.values), "infinity")):
+        for j in np.flatnonzero(bad.any(axis=0)):
+            count, row = int(bad[:, j].sum()), int(np.argmax(bad[:, j]))
+            rows = f"all {n} rows" if count == n and n > 1 else f"{count} of {n} rows (first: row {row})"
+            parts.append(f"{word} in {block.label(int(j))}, {rows}")
+    shown = "; ".join(parts[:6]) + (f"; and {len(parts) - 6} more columns" if len(parts) > 6 else "")
+    if not any(part.startswith("NaN") for part in parts):
+        remedy = "An infinity (or a number too large for float64) is no measurement: correct or drop its row."
+    raise DataError(f"X has {shown}. Rows and columns are counted from 0. {remedy}")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, PofxWarning, stacklevel=5)  # the caller of the public method

@@ -160,16 +160,17 @@ class Data:
         x, w = np.empty((0, self.d)), np.empty(0)
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
         pending = 0
-        for bx, bw in self.blocks():
-            waiting.append((bx, bw))
-            pending += len(bx)
+        # In data units: unit space may be shifted by another value when the rows come in another order.
+        for values, weights in _rechunk(self._passes(), block_rows(self.d)):
+            waiting.append((values, np.ones(len(values)) if weights is None else weights))
+            pending += len(values)
             if limit is not None and pending > 4 * limit:
                 x, w = _smallest_hashes(*_merge_equal([(x, w), *waiting]), limit)
                 waiting, pending = [], 0
         x, w = _merge_equal([(x, w), *waiting])
-        if limit is not None and len(x) > limit:
+        if limit is not None:
             x, w = _smallest_hashes(x, w, limit)
-        return x, w
+        return self.units.to(x), w
 
 
 def survey(

@@ -25,7 +25,7 @@ MODELS = {
 }
 WORLDS = {
     "gaussian": lambda: pofx.worlds.gaussian(),
-    "correlated": lambda: pofx.worlds.correlated_gaussian(),
+    "correlated": lambda: pofx.worlds.correlated(),
     "three bumps": lambda: pofx.worlds.three_bumps(),
     "moons": lambda: pofx.worlds.moons(),
 }

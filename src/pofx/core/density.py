@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..errors import DataError, NumericalError, ParameterError, UnsupportedError, not_fitted
+from ..errors import DataError, NumericalError, ParameterError, PofxWarning, UnsupportedError, not_fitted
 from ..validation import (
     Columns,
     check_memory,
@@ -175,12 +176,11 @@ class Density(Estimator):
             one_of(self.weight_kind, "weight_kind", ("frequency", "importance"))
         self._check()
         rng = rng_from(self._seed())
+        self._check_memory(*_shape(X))  # before anything is read: X may be a virtual array
         with one_blas_thread():
             data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind)
-            check_memory(
-                self._bytes(data.n, data.d),
-                f"Fitting {type(self).__name__} to {data.n:,} rows of {data.d:,} columns",
-            )
+            self._check_memory(data.n, data.d)
+            said = _said_of(data.columns)
             values, outcome = self._fit(data, rng)
         params = Params(values, data.units, data.columns)
         fit = Fit(
@@ -188,7 +188,7 @@ class Density(Estimator):
             message=outcome.message,
             passes=outcome.passes,
             trace=tuple(float(v) for v in outcome.trace),
-            notes=outcome.notes,
+            notes=(*said, *outcome.notes),
             search=outcome.search,
             n_rows=data.n,
             n_dropped=data.dropped,
@@ -197,6 +197,9 @@ class Density(Estimator):
         )
         self._adopt(params, fit)
         return self
+
+    def _check_memory(self, n: int, d: int) -> None:
+        check_memory(self._bytes(n, d), f"Fitting {type(self).__name__} to {n:,} rows of {d:,} columns")
 
     def _adopt(self, params: Params, fit: Fit) -> None:
         # One call into C: no interrupt can leave the old parameters beside the new record.
@@ -485,6 +488,27 @@ class Density(Estimator):
 
     def _has_no(self, what: str) -> UnsupportedError:
         return UnsupportedError(f"{type(self).__name__} has no {what}.")
+
+
+def _shape(X: Any) -> tuple[int, int]:
+    """Return (rows, columns) of an array or frame; (0, 0) where they are not known before it is read."""
+    shape = getattr(X, "shape", ())
+    known = isinstance(shape, tuple) and len(shape) in (1, 2) and all(isinstance(s, int) for s in shape)
+    return (shape[0], shape[1] if len(shape) == 2 else 1) if known else (0, 0)
+
+
+def _said_of(columns: Columns) -> tuple[str, ...]:
+    """Warn of columns that hold yes or no only, and return what was said."""
+    flags = [repr(columns.label(j)) for j, dtype in enumerate(columns.dtypes) if dtype == "bool"]
+    if not flags:
+        return ()
+    names = ", ".join(flags[:5]) + (" …" if len(flags) > 5 else "")
+    note = (
+        f"{names}: discrete, true or false only, taken as the numbers 0 and 1. A density says little of such a "
+        "column: leave it out, or fit one model for each of its values."
+    )
+    warnings.warn(note, PofxWarning, stacklevel=3)
+    return (note,)
 
 
 def _monte_carlo(terms: np.ndarray) -> Estimate:

@@ -61,8 +61,8 @@ def decode(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray], resolv
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         raise FileError(
-            f"The file does not describe a model of this version of pofx ({type(error).__name__}: {error!s:.200}). "
-            "Save the model again with the version that made it."
+            f"The file does not describe a model of this version of pofx ({type(error).__name__}: "
+            f"{error!s:.200}). Save the model again with the version that made it."
         ) from error
     model._adopt(params, fit)
     return model
@@ -148,7 +148,7 @@ def _decode_model(data: Mapping[str, Any], arrays: Mapping[str, np.ndarray], res
     known = cls._parameter_names()
     for name in hyper:
         if name not in known:
-            raise FileError(f"The file gives {cls.__name__} a hyperparameter {name!r:.80} that it does not have.")
+            raise FileError(f"The file gives {cls.__name__} a hyperparameter {name!r:.80}, which it has not.")
     return cls(**hyper)
 
 

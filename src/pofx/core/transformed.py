@@ -107,8 +107,9 @@ class Transformed(Density):
                 row = int(np.argmin(inside))
                 j = next(j for j, b in enumerate(maps) if not b.domain[0] < x[row, j] < b.domain[1])
                 raise DataError(
-                    f"{int((~inside).sum()):,} rows lie outside the bounds: first {data.label(j)} = {x[row, j]:g} "
-                    f"(row {row}), expected inside {maps[j].domain}. Widen the bounds or leave them out."
+                    f"{int((~inside).sum()):,} rows lie outside the bounds: first {data.label(j)} = "
+                    f"{x[row, j]:g} (row {row}), expected inside {maps[j].domain}. Widen the bounds "
+                    "or leave them out."
                 )
             return _forward(maps, x)
 

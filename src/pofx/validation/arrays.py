@@ -137,14 +137,13 @@ def numbers_from(raw: NDArray[Any], label: str | None) -> tuple[NDArray[np.float
 
 
 def _warn_if_rounded(raw: NDArray[Any], values: NDArray[np.float64], what: str) -> None:
-    if values.max() <= _EXACT and values.min() >= -_EXACT:
+    if values.max() < _EXACT and values.min() > -_EXACT:
         return
-    large = np.abs(values) > _EXACT
     # 2^63 and 2^64 themselves do not fit back into the integer type
     fits = values < 2.0 ** (63 if raw.dtype.kind == "i" else 64)
     same = np.zeros(raw.shape, dtype=bool)
     same[fits] = values[fits].astype(raw.dtype) == raw[fits]
-    if rounded := int((large & ~same).sum()):
+    if rounded := int((~same).sum()):
         warnings.warn(
             f"{what}: {rounded} whole numbers beyond 2**53 were rounded to the nearest float64.",
             PofxWarning,

@@ -129,7 +129,7 @@ def column_numbers(series: Any, label: str) -> tuple[NDArray[np.float64], str]:
         return numbers_from(series.to_numpy(), label)
     if not present.any() and len(present) and not dtype.is_numeric():
         return np.full(len(present), np.nan), "float64"  # nulls of no kind, or of any: refused as missing
-    if not (dtype.is_numeric() or kind in ("Boolean", "Object")):
+    if kind.endswith("128") or not (dtype.is_numeric() or kind in ("Boolean", "Object")):
         raise DataError(f"{where(label)} {_what_it_is(series, dtype)}")
     raw = np.asarray((series if present.all() else series.drop_nulls()).to_numpy())
     if raw.dtype.kind == "O":  # decimals, and extension types that hand out Python objects
@@ -159,7 +159,9 @@ def _what_it_is(series: Any, dtype: Any) -> str:
     text = str(native)
     if text.startswith("complex"):
         return f"is {text}; Complex data not supported: model the real and imaginary parts as two columns."
-    return f"is of type {text}; expected numbers."
+    if text.startswith("Sparse"):
+        return f"is sparse ({text}); Sparse data is not supported: use X.sparse.to_dense()."
+    return f"is of type {text}; expected numbers of at most 64 bits."
 
 
 def _whole(X: Any) -> Any:

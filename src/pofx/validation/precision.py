@@ -127,14 +127,14 @@ def restore_exact(values: NDArray[np.float64], columns: Columns) -> Any:
 
 
 def _recorded(column: NDArray[np.float64], decimals: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "b":
+        return column >= 0.5
     if decimals is not None:
         step = 10.0**decimals
         with np.errstate(over="ignore", invalid="ignore"):
             steps = column * step
             # from 2^53 steps on every float is on the grid
             column = np.where(np.abs(steps) < 2.0**53, np.rint(steps) / step, column) + 0.0  # + 0.0: no -0.0
-    if dtype.kind == "b":
-        return column >= 0.5
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         # the largest int64 is no float64: the clip must end at the float below it

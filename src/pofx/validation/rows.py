@@ -12,6 +12,7 @@ from pofx.errors import DataError, ParameterError, PofxWarning
 from pofx.validation.arrays import block_from_array
 from pofx.validation.columns import Block, Columns, Rows, listed, nearest
 from pofx.validation.frames import block_from_frame, frame_names, is_frame
+from pofx.validation.memory import check_memory
 from pofx.validation.precision import detect_decimals
 from pofx.validation.scalars import one_of
 
@@ -40,6 +41,7 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
             'missing="marginal" (use the known entries of each row) is not there yet: use "error" or "drop".'
         )
     one_of(missing, "missing", ("error", "drop"))
+    _check_room(X)
     block = _block(X)
     n, d = block.values.shape
     if d == 0:
@@ -79,7 +81,8 @@ def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
         for missing or too many columns, NaN or infinity, a 1-D query to a model of several columns, ...
     """
     d = len(columns)
-    # Most queries are plain arrays, often small ones: nothing may stand before this path.
+    _check_room(X)
+    # Most queries are plain arrays, often small ones: little may stand before this path.
     if (
         type(X) is np.ndarray
         and X.dtype == _FLOAT64
@@ -100,6 +103,17 @@ def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
     if not np.isfinite(values).all():
         _refuse_missing(Block(values, columns.names, columns.dtypes, ""), _COMPLETE)
     return np.ascontiguousarray(values)
+
+
+def _check_room(X: Any) -> None:
+    """Refuse rows whose check or cast does not fit into memory, before it is tried: X may be a memory map or
+    a broadcast array that takes no room itself."""
+    shape = getattr(X, "shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(s, int) for s in shape)):
+        return
+    n, d = shape
+    as_it_is = isinstance(X, np.ndarray) and X.dtype == _FLOAT64 and X.flags.c_contiguous
+    check_memory((1 if as_it_is else 9) * n * d + 8 * n, f"Reading {n:,} rows of {d:,} columns")
 
 
 def _block(X: Any, wanted: tuple[str, ...] | None = None) -> Block:

@@ -49,7 +49,7 @@ def row_weights(
     if kept is not None:
         w = w[kept]
     if not w.any():
-        what = "every weight is 0" if kept is None else "every row that is not dropped has weight 0"
+        what = "every weight is zero" if kept is None else "every row that is not dropped has weight zero"
         raise WeightError(f"sample_weight: {what}, so there are no rows to fit.")
     if weight_kind == "importance":
         w /= w.max()  # between 0 and 1, so that neither 1e308 nor 5e-324 can overflow or vanish below
@@ -104,7 +104,7 @@ def _check_whole(w: NDArray[np.float64]) -> None:
         )
     with np.errstate(over="ignore"):
         total = w.sum()
-    if not total <= 2.0**53:
+    if not total < 2.0**53:
         raise WeightError(f"sample_weight adds up to {total:g} rows, beyond what can be counted. {hint}")
 
 

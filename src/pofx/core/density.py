@@ -492,7 +492,7 @@ class Density(Estimator):
 
 def _shape(X: Any) -> tuple[int, int]:
     """Return (rows, columns) of an array or frame; (0, 0) where they are not known before it is read."""
-    shape = getattr(X, "shape", ())
+    shape: Any = getattr(X, "shape", ())
     known = isinstance(shape, tuple) and len(shape) in (1, 2) and all(isinstance(s, int) for s in shape)
     return (shape[0], shape[1] if len(shape) == 2 else 1) if known else (0, 0)
 
@@ -504,8 +504,8 @@ def _said_of(columns: Columns) -> tuple[str, ...]:
         return ()
     names = ", ".join(flags[:5]) + (" …" if len(flags) > 5 else "")
     note = (
-        f"{names}: discrete, true or false only, taken as the numbers 0 and 1. A density says little of such a "
-        "column: leave it out, or fit one model for each of its values."
+        f"{names}: discrete, true or false only, taken as the numbers 0 and 1. A density says little of such "
+        "a column: leave it out, or fit one model for each of its values."
     )
     warnings.warn(note, PofxWarning, stacklevel=3)
     return (note,)

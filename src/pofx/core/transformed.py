@@ -198,7 +198,9 @@ class Transformed(Density):
         inner = values.get("inner")
         if not isinstance(inner, Params) or len(inner.units) != d:
             raise ParameterError(f"Transformed needs the inner model's parameters of {d} columns.")
-        self._maps(getattr(values, "columns", inner.columns))  # raises for a map or column that does not exist
+        self._maps(
+            getattr(values, "columns", inner.columns)
+        )  # raises for a map or column that does not exist
         self.model._check_values(inner, d)
 
 

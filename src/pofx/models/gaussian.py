@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = ["Gaussian"]
 
 COLLINEAR = 1e-13  # smallest eigenvalue of the correlation matrix below which a relation is exact to rounding
 NEARLY = 1e-9  # and below which digits are being lost, which is said
+FAR = 1.0  # nats by which the outermost rows may lower the others' log density unremarked
 STRUCTURES = ("full", "diag", "spherical", "factor")
 
 
@@ -153,6 +155,13 @@ class Gaussian(Density):
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         full = self.covariance_type == "full"
         moments = data.fold(lambda x, w: Moments.of(x, w, full=full))
+        far = _far_rows(data, moments)
+        values, outcome = self._solve_structure(data, moments, far)
+        return values, replace(outcome, notes=(*far, *outcome.notes))
+
+    def _solve_structure(
+        self, data: Data, moments: Moments, far: tuple[str, ...]
+    ) -> tuple[dict[str, Any], Outcome]:
         if self.covariance_type == "factor":
             return self._fit_factor(data, moments)
         if self.covariance_type == "diag":
@@ -162,9 +171,9 @@ class Gaussian(Density):
             variance = _spherical(moments.covariance, data.units)
             values = {"mean": moments.mean, "variance": variance}
             return values, Outcome(message="Closed form: the mean, and one variance for all columns.")
-        return self._fit_full(data, moments)
+        return self._fit_full(data, moments, far)
 
-    def _fit_full(self, data: Data, moments: Moments) -> tuple[dict[str, Any], Outcome]:
+    def _fit_full(self, data: Data, moments: Moments, far: tuple[str, ...]) -> tuple[dict[str, Any], Outcome]:
         covariance, passes, amount = moments.covariance, 1, 0.0
         if self.shrinkage is not None:
             sd = np.sqrt(np.diag(covariance))
@@ -183,14 +192,14 @@ class Gaussian(Density):
                 f"A full covariance of {data.d} columns needs more than {data.d} rows; "
                 f"n_samples = {data.n}. Use shrinkage='ledoit_wolf', covariance_type='diag' or 'factor'."
             )
-        notes = self._refuse_collinear(data, covariance)
+        notes = self._refuse_collinear(data, covariance, far)
         values = {"mean": moments.mean, "cholesky": np.linalg.cholesky(covariance), "shrinkage": amount}
         message = "Closed form: the mean and covariance of the rows."
         if self.shrinkage is not None:
             message = f"Closed form, shrunk {amount:.3g} of the way towards the diagonal."
         return values, Outcome(message=message, passes=passes, notes=notes)
 
-    def _refuse_collinear(self, data: Data, covariance: np.ndarray) -> tuple[str, ...]:
+    def _refuse_collinear(self, data: Data, covariance: np.ndarray, far: tuple[str, ...]) -> tuple[str, ...]:
         smallest, largest, direction = correlation_condition(covariance)
         if smallest > NEARLY:
             return ()
@@ -199,6 +208,7 @@ class Gaussian(Density):
             raise DegenerateError(
                 f"Columns {names} are collinear: one is a linear combination of the others, so no density "
                 "exists in all of them. Leave one out, or use shrinkage= or covariance_type='diag'."
+                + "".join(f" {note}" for note in far)
             )
         note = (
             f"Columns {names} are nearly collinear (condition number {largest / smallest:.1e}): the density "
@@ -254,7 +264,10 @@ class Gaussian(Density):
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         c = _covariance(params)
-        return -0.5 * (x.shape[1] * LOG_2PI + c.log_det + c.mahalanobis(x - params.mean))
+        with np.errstate(over="ignore"):
+            out = -0.5 * (x.shape[1] * LOG_2PI + c.log_det + c.mahalanobis(x - params.mean))
+        # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
+        return np.maximum(out, -np.finfo(float).max)
 
     def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
         return _covariance(params).draw(n, rng) + params.mean
@@ -388,6 +401,29 @@ def _covariance(params: Params) -> Covariance:
     if "loadings" in params:
         return LowRank(params.loadings, params.noise)
     return Diagonal(params.variance)
+
+
+def _far_rows(data: Data, moments: Moments) -> tuple[str, ...]:
+    """Warn of columns whose variance comes mostly from the outermost rows, and return what was said.
+
+    One row at distance δ contributes δ² of the n σ²; without it the variance were smaller by that share, and
+    the log density of all other rows higher by half its logarithm.
+    """
+    scatter = np.diag(moments.scatter) if moments.scatter.ndim == 2 else moments.scatter
+    reach = (data.low - moments.mean) ** 2 + (data.high - moments.mean) ** 2
+    share = np.minimum(reach / scatter, 1.0 - 1e-16)
+    lost = -0.5 * np.log1p(-share)
+    far = np.flatnonzero(lost > FAR) if data.total >= 10 else []
+    if not len(far):
+        return ()
+    names = ", ".join(repr(data.label(int(j))) for j in far[:5]) + (" …" if len(far) > 5 else "")
+    note = (
+        f"Outliers: the outermost rows make up {share[far].max():.4g} of the variance of {names}, which "
+        f"lowers the log density of all other rows by about {lost[far].max():.1f} nats. Look at those rows, "
+        "or use a mixture or a KDE."
+    )
+    warnings.warn(note, PofxWarning, stacklevel=4)
+    return (note,)
 
 
 def _spherical(variance: np.ndarray, units: Units) -> np.ndarray:

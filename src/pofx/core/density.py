@@ -107,7 +107,13 @@ class Density(Estimator):
         raise NotImplementedError
 
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
-        """Raise ParameterError where values are not parameters of this model in d columns."""
+        """Raise ParameterError where values are not parameters of this model in d columns.
+
+        By default: where an array of numbers holds NaN.
+        """
+        for name, value in values.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any():
+                raise ParameterError(f"{name} must be numbers; {int(np.isnan(value).sum())} are NaN.")
 
     def _marginal(self, params: Params, keep: list[int]) -> Mapping[str, Any]:
         raise self._has_no("marginal")
@@ -437,7 +443,7 @@ class Density(Estimator):
     def entropy(self, *, n: int = 10_000, random_state: Any = 0) -> Estimate:
         """Return the differential entropy in nats: exact where a closed form exists, else from n draws
         with its standard error."""
-        params = self.params_
+        params, n = self.params_, whole_number(n, "n", least=2)
         exact = self._entropy(params)
         if exact is not None:
             return Estimate(exact - params.units.log_jacobian)
@@ -450,7 +456,9 @@ class Density(Estimator):
         Closed form where there is one for the pair, else from n draws of this density with the
         standard error. Infinite where the other density vanishes on drawn rows.
         """
-        params = self.params_
+        params, n = self.params_, whole_number(n, "n", least=2)
+        if not isinstance(other, Density):
+            raise ParameterError(f"kl compares with another fitted density; got a {type(other).__name__}.")
         mine, theirs = self.n_features_in_, other.n_features_in_
         if mine != theirs:
             raise DataError(f"kl compares densities of the same columns; these have {mine} and {theirs}.")

@@ -53,7 +53,7 @@ def write(
         The file to write. Its directory must exist; a symbolic link is refused.
     manifest
         Nested mappings, lists, strings, numbers, booleans and None. Tuples come back as lists, NumPy scalars
-        as Python numbers; NaN and infinities are kept.
+        as Python numbers; NaN and infinities are kept, and so is the order of mappings.
     arrays
         Name -> array of float, int or bool dtype, of any shape.
     overwrite

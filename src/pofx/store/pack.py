@@ -36,7 +36,7 @@ LEAST = HASH_AT + 64  # no pofx file is shorter than this
 
 
 def serialise(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[memoryview]:
-    """Return the file as a list of byte pieces; equal content gives equal bytes."""
+    """Return the file as a list of byte pieces; equal content in equal order gives equal bytes."""
     flat = {_array_name(name): _little_endian(name, array) for name, array in arrays.items()}
     # large items first, as the safetensors package does: every array starts at a multiple of its item size
     order = sorted(flat, key=lambda name: (-flat[name].dtype.itemsize, name))
@@ -69,7 +69,7 @@ def serialise(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
 
 def _dumps(value: Any) -> str:
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except ValueError as error:  # an integer beyond Python's limit of digits
         raise ParameterError(f"the manifest cannot be written as JSON: {error}.") from error
 

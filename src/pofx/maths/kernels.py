@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, ndtri
 
 from pofx.errors import ParameterError
+from pofx.validation import one_of
 
 __all__ = ["KERNELS", "Kernel", "kernel_named"]
 
@@ -310,11 +311,9 @@ def kernel_named(kernel: str | Kernel) -> Kernel:
     """Return the kernel of this name; a kernel of the table is returned as it is."""
     if isinstance(kernel, Kernel) and KERNELS.get(kernel.name) is kernel:
         return kernel
-    if isinstance(kernel, str) and kernel in KERNELS:
-        return KERNELS[kernel]
     if isinstance(kernel, Kernel):
         raise ParameterError(
             f"kernel {kernel!r} is not in pofx.maths.kernels.KERNELS. "
             f"Add it there under its name ({kernel.name!r}) so that saved models can find it again."
         )
-    raise ParameterError(f"kernel must be one of {', '.join(map(repr, KERNELS))}; got {kernel!r}.")
+    return KERNELS[one_of(kernel, "kernel", tuple(KERNELS))]

@@ -108,14 +108,15 @@ class Gaussian(Density):
         ParameterError
             Where the covariance is not symmetric positive definite.
         """
-        mean = np.atleast_1d(np.asarray(mean, dtype=float))
-        covariance = np.asarray(covariance, dtype=float)
-        if mean.ndim != 1 or not np.isfinite(mean).all() or not np.isfinite(covariance).all():
-            raise ParameterError(f"from_params needs a finite mean of shape (d,); got shape {mean.shape}.")
+        mean, covariance = np.atleast_1d(_numbers(mean, "mean")), _numbers(covariance, "covariance")
+        if mean.ndim != 1 or not len(mean):
+            raise ParameterError(f"mean needs the shape (d,), d >= 1; got {mean.shape}.")
         d = len(mean)
         columns = Columns.plain(d, names)
         kind = "full" if covariance.ndim == 2 else "diag"
         if covariance.ndim < 2:
+            if covariance.shape not in ((), (1,), (d,)):
+                raise ParameterError(f"covariance needs one variance per column, {d}; got {len(covariance)}.")
             covariance = np.broadcast_to(covariance, (d,))
             values: dict[str, Any] = {"mean": np.zeros(d), "variance": np.array(covariance)}
         else:
@@ -393,6 +394,16 @@ class Gaussian(Density):
         """The noise variances ψ (d,), data units; factor analysis only."""
         params = self.params_
         return np.diag(in_data_units(np.diag(params.noise), params.units, "noise_variance_"))
+
+
+def _numbers(value: Any, name: str) -> np.ndarray:
+    try:
+        out = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} must be numbers; got {value!r:.80}.") from None
+    if not np.isfinite(out).all():
+        raise ParameterError(f"{name} must be finite; got {value!r:.80}.")
+    return out
 
 
 def _covariance(params: Params) -> Covariance:

@@ -168,7 +168,7 @@ def _check_shape(block: Block, columns: Columns, who: str) -> None:
     if "vector" in (block.container, columns.container):
         return
     # scikit-learn's words, so that its users and its checks recognise them
-    if columns.names is not None and block.names is None:
+    if columns.names is not None and block.names is None and columns.container != "array":
         _warn(f"X does not have valid feature names, but {who} was fitted with feature names")
     elif columns.names is None and block.names is not None:
         _warn(f"X has feature names, but {who} was fitted without feature names")

@@ -29,7 +29,7 @@ def check_spec(bins: Any) -> None:
 
 
 def _scalar(value: Any) -> bool:
-    return isinstance(value, str) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
+    return isinstance(value, str | bytes) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
 
 
 def _one(item: Any, name: str) -> Spec:

@@ -1,0 +1,9 @@
+"""Gaussian mixtures: the model, and the engine that finds its best optimum.
+
+``model`` is the class; ``fit`` decides what is tried on which rows; ``search`` finds the optima; ``em`` is
+the algorithm; ``rows`` and ``centred`` are its E-step in two forms; ``structures`` the kinds of covariances.
+"""
+
+from .model import GaussianMixture
+
+__all__ = ["GaussianMixture"]

@@ -1,0 +1,468 @@
+"""A mixture of Gaussians, fitted by maximum likelihood.
+
+    p(x) = Σ_k w_k N(x; μ_k, Σ_k),   w_k > 0,  Σ_k w_k = 1
+
+The number of components and the structure of the covariances are chosen by BIC = −2 log L + k log n
+(smaller is better; mclust prints the negative), or given. The EM algorithm is in ``em.py``, the search for
+the best optimum in ``search.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import log_ndtr
+
+from ...core.density import Density, in_data_units
+from ...core.fitting import Outcome
+from ...core.fold import Data, require_rows, require_spread
+from ...core.params import Params
+from ...core.threads import one_blas_thread
+from ...core.units import Units
+from ...errors import NumericalError, ParameterError
+from ...maths.gaussian import LOG_2PI
+from ...validation import Columns, real_number, rows_to_query, whole_number
+from .centred import component_logs, log_sum_exp
+from .fit import Plan, fit_mixture
+from .given import check_covariances, check_means, check_weights, given_start, unit_covariances
+from .structures import AUTO, Structure, structure
+
+__all__ = ["GaussianMixture"]
+
+MOST_AUTO = 9  # components that n_components="auto" tries
+N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
+
+
+class GaussianMixture(Density):
+    """A mixture of Gaussians.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or iterable of int
+        How many components, or among which numbers to choose by BIC; ``"auto"`` is 1 to 9.
+    covariance_type : str, "auto" or list of str
+        What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
+        (VVI) or ``"spherical"`` (VII, in data units); a list to choose from by BIC, or ``"auto"`` for all.
+    n_init : int, optional
+        Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
+        one candidate, 5 for each of many by default.
+    tol : float
+        A run has converged when less than this is left to gain of the *total* log-likelihood (nats), by
+        Aitken's extrapolation.
+    max_iter : int
+        Passes over the rows of a final run, at most.
+    weights_init, means_init, covariances_init : array, optional
+        Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
+    random_state : None, int, Generator or RandomState
+        Seeds the random starts; ``None`` is 0.
+    missing, weight_kind
+        See :class:`pofx.core.density.Density`.
+
+    Attributes
+    ----------
+    weights_ : ndarray (K,)
+    means_ : ndarray (K, d)
+        Components are in the order of their means (first column, then second, …).
+    covariances_ : ndarray
+        scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+    n_components_, covariance_type_ : int, str
+        What was chosen.
+
+    Notes
+    -----
+    A component may shrink onto few rows, where the likelihood is unbounded. Only *regular* optima are ranked:
+    the smallest eigenvalue of every component, columns divided by their standard deviations, is at least
+    1e-4. ``fit_.search`` is the table of all candidates; ``fit_.trace`` never falls.
+
+    Pitfalls. Components are not clusters: one skewed group takes several of them::
+
+        >>> import numpy as np, pofx
+        >>> x = np.exp(np.linspace(-2.5, 2.5, 400))  # one group, skewed
+        >>> pofx.GaussianMixture().fit(x).n_components_ > 1
+        True
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), JRSS B 39:1. Fraley and Raftery (2002), JASA 97:611.
+    McLachlan and Peel (2000), Finite Mixture Models.
+    """
+
+    rank: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        n_components: int | str | Iterable[int] = "auto",
+        *,
+        covariance_type: str | Iterable[str] = "auto",
+        n_init: int | None = None,
+        tol: float = 1e-5,
+        max_iter: int = 1000,
+        weights_init: Any = None,
+        means_init: Any = None,
+        covariances_init: Any = None,
+        random_state: Any = None,
+        missing: str = "error",
+        weight_kind: str | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.n_init = n_init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.covariances_init = covariances_init
+        self.random_state = random_state
+        self.missing = missing
+        self.weight_kind = weight_kind
+
+    @classmethod
+    def from_params(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", names: Any = None
+    ) -> Self:
+        """Return a known mixture.
+
+        Parameters
+        ----------
+        weights : array (K,)
+            Positive, summing to one.
+        means : array (K, d), or (K,) in one dimension
+        covariances : array
+            In scikit-learn's shape for ``covariance_type``; in one dimension (K,) is enough.
+        covariance_type : str
+        names : sequence of str, optional
+            Column names.
+
+        Raises
+        ------
+        ParameterError
+            Naming the component that is wrong.
+        """
+        s = structure(covariance_type)
+        w = check_weights(weights, "weights")
+        m = np.asarray(means, dtype=float)
+        m = check_means(m[:, None] if m.ndim == 1 else m, "means")
+        k, d = m.shape
+        if len(w) != k:
+            raise ParameterError(f"weights and means must agree; {len(w)} weights and {k} means came.")
+        c = np.asarray(covariances, dtype=float)
+        if d == 1 and c.size in (1, k):  # one column: variances in any shape
+            c = c.reshape({"full": (-1, 1, 1), "tied": (1, 1), "diag": (-1, 1), "spherical": (-1,)}[s.name])
+        c = check_covariances(c, "covariances", s, k, d)
+        columns = Columns.plain(d, names)
+        centre = w @ m
+        reach = np.sqrt(_variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
+        exponent = np.frexp(reach)[1].astype(np.int64)
+        units = Units(centre, exponent)
+        cov = unit_covariances(c, s, k, units)
+        values = {"weights": w, "means": units.to(m), "covariance_type": s.name}
+        if s.diagonal:
+            values["variances"] = cov
+        else:
+            values["cholesky"] = np.linalg.cholesky(cov[0] if s.shared else cov)
+        return cls._from_values(_ordered(values), units, columns, n_components=k, covariance_type=s.name)
+
+    # ---------------------------------------------------------------- what was asked for
+
+    def _check(self) -> None:
+        self._sizes()
+        self._structures()
+        if self.n_init is not None:
+            whole_number(self.n_init, "n_init", least=1)
+        real_number(self.tol, "tol", above=0.0)
+        whole_number(self.max_iter, "max_iter", least=1)
+
+    def _sizes(self) -> tuple[int, ...]:
+        asked = self.n_components
+        if isinstance(asked, str):
+            if asked != "auto":
+                raise ParameterError(
+                    f"n_components must be a whole number >= 1, 'auto' or several numbers; got {asked!r}."
+                )
+            means = self.means_init if self.means_init is not None else self.weights_init
+            return tuple(range(1, MOST_AUTO + 1)) if means is None else (len(np.atleast_1d(means)),)
+        if isinstance(asked, Iterable):
+            sizes = tuple(sorted({whole_number(k, "n_components", least=1) for k in asked}))
+            if not sizes:
+                raise ParameterError("n_components must name at least one number of components; it is empty.")
+            return sizes
+        return (whole_number(asked, "n_components", least=1),)
+
+    def _structures(self, d: int | None = None) -> tuple[Structure, ...]:
+        asked = self.covariance_type
+        if isinstance(asked, str) and asked == "auto":
+            # In one column full, diagonal and spherical are the same thing.
+            return tuple(structure(name) for name in (("full", "tied") if d == 1 else AUTO))
+        if isinstance(asked, str | Structure) or not isinstance(asked, Iterable):
+            return (structure(asked),)
+        found = tuple(dict.fromkeys(structure(name) for name in asked))
+        if not found:
+            raise ParameterError("covariance_type must name at least one structure; the list is empty.")
+        return found
+
+    @property
+    def equivariance(self) -> str:  # type: ignore[override]
+        """``"columns"``: every column's unit may change; ``"scalar"``: all units together (spherical)."""
+        spherical = any(s.name == "spherical" for s in self._structures())
+        return "scalar" if spherical else "columns"
+
+    # ---------------------------------------------------------------- fit
+
+    def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
+        require_rows(data, 2, "A mixture of Gaussians")
+        require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
+        structures, sizes = self._structures(data.d), self._sizes()
+        automatic = len(structures) * len(sizes) > 1
+        plan = Plan(
+            structures,
+            sizes,
+            automatic,
+            n_init=self.n_init or (N_INIT_AUTO if automatic else N_INIT),
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
+        )
+        given = (self.weights_init, self.means_init, self.covariances_init)
+        start = None
+        if any(value is not None for value in given):
+            if len(sizes) > 1:
+                raise ParameterError("Initial parameters need one number of components; give n_components.")
+            start = given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
+        return fit_mixture(data, plan, rng, start)
+
+    def _bytes(self, n: int, d: int) -> int:
+        k = max(self._sizes())
+        p = 1 + d + d * (d + 1) // 2
+        # Rows and features of the search, the states of its runs, and what all rows may keep.
+        states = 8 * p * k * k * 24
+        return 8 * min(n, 20_000) * (3 * d + min(p, 561)) + states + min(8 * n * (d + p), 2**26)
+
+    # ---------------------------------------------------------------- the distribution
+
+    def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:
+        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n)."""
+        with np.errstate(divide="ignore"):
+            log_weight = np.log(params.weights)
+        return component_logs(x, log_weight, params.means, _factors(params))
+
+    def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
+        # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
+        return np.maximum(log_sum_exp(self._logs(params, x)), -np.finfo(float).max)
+
+    def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        k, d = params.means.shape
+        label = rng.choice(k, size=n, p=params.weights)
+        x = rng.standard_normal((n, d))
+        factor = _factors(params)
+        if "variances" in params:
+            return params.means[label] + x * factor[label, 0]
+        for c in range(k):
+            mine = label == c
+            x[mine] = x[mine] @ (factor if factor.ndim == 2 else factor[c]).T
+        return params.means[label] + x
+
+    def _check_values(self, values: Mapping[str, Any], d: int) -> None:
+        try:
+            s = structure(values["covariance_type"])
+            weights, means = values["weights"], values["means"]
+            own = values["variances" if s.diagonal else "cholesky"]
+        except KeyError as missing:
+            raise ParameterError(f"A mixture needs {missing} among its parameters.") from None
+        k = len(weights) if isinstance(weights, np.ndarray) and weights.ndim == 1 else 0
+        shape = (k, d) if s.diagonal else ((d, d) if s.shared else (k, d, d))
+        expected = {"weights": (weights, (k,)), "means": (means, (k, d)), "covariances": (own, shape)}
+        for name, (value, wanted) in expected.items():
+            right = isinstance(value, np.ndarray) and value.shape == wanted and value.dtype == np.float64
+            if not right or k == 0:
+                came = getattr(value, "shape", value)
+                raise ParameterError(f"{name} must be float64 of shape {wanted}; got {came!r}.")
+            if not np.isfinite(value).all():
+                raise ParameterError(f"{name} must be finite.")
+        if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-9:
+            raise ParameterError(
+                f"weights must be a point of the simplex: at least 0 (smallest {weights.min():.3g}), "
+                f"of sum 1 (off by {weights.sum() - 1.0:.3g})."
+            )
+        if s.diagonal:
+            if not (own > 0).all():
+                raise ParameterError(f"variances must be positive; the smallest is {own.min():.3g}.")
+        elif not (np.diagonal(own, 0, -2, -1) > 0).all() or np.triu(own, 1).any():
+            raise ParameterError(
+                "cholesky must be lower triangular with a positive diagonal: covariances must be positive "
+                "definite."
+            )
+
+    def _marginal(self, params: Params, keep: list[int]) -> dict[str, Any]:
+        values = {"weights": params.weights, "means": params.means[:, keep]}
+        if "variances" in params:
+            return self._part(params, {**values, "variances": params.variances[:, keep]})
+        rows = params.cholesky[..., keep, :]
+        factor = np.linalg.cholesky(rows @ np.swapaxes(rows, -1, -2))
+        return self._part(params, {**values, "cholesky": factor})
+
+    def _condition(self, params: Params, given: list[int], z: np.ndarray) -> dict[str, Any]:
+        """p(x_r | x_g) = Σ_k w_k N(x_g; …) / Σ_l w_l N(x_g; …) · N(x_r | x_g; k)."""
+        d = params.means.shape[1]
+        rest = [j for j in range(d) if j not in given]
+        gap = z - params.means[:, given]
+        with np.errstate(divide="ignore"):
+            logs = np.log(params.weights)
+        if "variances" in params:
+            variance = params.variances[:, given]
+            logs = logs - 0.5 * (np.log(variance) + gap * gap / variance).sum(axis=1)
+            values = {"means": params.means[:, rest], "variances": params.variances[:, rest]}
+        else:
+            # With the given columns first, the Cholesky factor holds the regression and the residual.
+            sigma = params.cholesky @ np.swapaxes(params.cholesky, -1, -2)
+            order, g = given + rest, len(given)
+            factor = np.linalg.cholesky(sigma[..., order, :][..., order])
+            means = np.empty((len(gap), len(rest)))
+            for k, here in enumerate(gap):
+                own = factor if factor.ndim == 2 else factor[k]
+                white = solve_triangular(own[:g, :g], here, lower=True)
+                logs[k] -= np.log(np.diag(own)[:g]).sum() + 0.5 * (white @ white)
+                means[k] = params.means[k, rest] + own[g:, :g] @ white
+            values = {"means": means, "cholesky": np.ascontiguousarray(factor[..., g:, g:])}
+        if not np.isfinite(logs).any():
+            raise NumericalError("The given values are so far out that their density is zero in float64.")
+        w = np.exp(logs - logs.max())
+        return self._part(params, {**values, "weights": w / w.sum()})
+
+    def _part(self, params: Params, values: dict[str, Any]) -> dict[str, Any]:
+        kind = str(params.covariance_type)
+        hyper = {"n_components": len(params.weights), "covariance_type": kind}
+        return {**_ordered({**values, "covariance_type": kind}), "__hyper__": hyper}
+
+    def _mean(self, params: Params) -> np.ndarray:
+        return np.asarray(params.weights @ params.means)
+
+    def _covariance(self, params: Params) -> np.ndarray:
+        """Within plus between components."""
+        centred = params.means - params.weights @ params.means
+        between = (centred * params.weights[:, None]).T @ centred
+        own = self._own_covariances(params)
+        return between + (own if own.ndim == 2 else np.einsum("k,kij->ij", params.weights, own))
+
+    def _own_covariances(self, params: Params) -> np.ndarray:
+        if "variances" in params:
+            return params.variances[:, :, None] * np.eye(params.variances.shape[1])
+        return np.asarray(params.cholesky @ np.swapaxes(params.cholesky, -1, -2))
+
+    def _tail_logs(self, params: Params, x: np.ndarray, sign: float) -> np.ndarray:
+        sd = _factors(params)[..., 0, 0]
+        z = (x - params.means) / (sd[:, None] if sd.ndim else sd)
+        with np.errstate(divide="ignore"):
+            return log_sum_exp(np.log(params.weights)[:, None] + log_ndtr(sign * z))
+
+    def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        return self._tail_logs(params, x, 1.0)
+
+    def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        return self._tail_logs(params, x, -1.0)
+
+    def _entropy(self, params: Params) -> float | None:
+        if len(params.weights) > 1:
+            return None
+        factor, d = _factors(params), params.means.shape[1]
+        own = factor[0] if factor.ndim == 3 else factor
+        log_det = np.log(own[0] if "variances" in params else np.diag(own)).sum()
+        return float(0.5 * d * (1.0 + LOG_2PI) + log_det)
+
+    def _n_parameters(self, params: Params) -> int:
+        k, d = params.means.shape
+        return structure(params.covariance_type).n_parameters(k, d)
+
+    # ---------------------------------------------------------------- clusters and criteria
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the responsibilities: the probability of each component given each row, shape (n, K)."""
+        params = self.params_
+        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        with one_blas_thread():
+            logs = self._logs(params, params.units.to(x))
+            logs -= logs.max(axis=0)
+            r = np.exp(logs)
+            return np.ascontiguousarray((r / r.sum(axis=0)).T)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likeliest component of each row, shape (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def bic(self, X: Any) -> float:
+        """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative)."""
+        log_p = self.log_density(X)
+        return float(-2.0 * log_p.sum() + self.n_parameters_ * np.log(len(log_p)))
+
+    def aic(self, X: Any) -> float:
+        """Return −2 log L + 2 k for these rows; smaller is better."""
+        return float(-2.0 * self.log_density(X).sum() + 2.0 * self.n_parameters_)
+
+    # ---------------------------------------------------------------- the field's names, in data units
+
+    @property
+    def weights_(self) -> np.ndarray:
+        """The weights (K,)."""
+        return np.array(self.params_.weights)
+
+    @property
+    def means_(self) -> np.ndarray:
+        """The means (K, d), data units."""
+        return self.params_.units.back(self.params_.means)
+
+    @property
+    def covariances_(self) -> np.ndarray:
+        """The covariances, data units, in scikit-learn's shape for ``covariance_type_``."""
+        params = self.params_
+        if "variances" not in params:
+            return in_data_units(self._own_covariances(params), params.units, "covariances_")
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(params.variances, 2 * params.units.exponent)
+        if not np.isfinite(out).all():
+            raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
+        return out[:, 0] if params.covariance_type == "spherical" else out
+
+    @property
+    def n_components_(self) -> int:
+        """The number of components."""
+        return len(self.params_.weights)
+
+    @property
+    def covariance_type_(self) -> str:
+        """The structure of the covariances, by scikit-learn's name."""
+        return str(self.params_.covariance_type)
+
+    @property
+    def converged_(self) -> bool:
+        """Whether less than ``tol`` nats were left to gain."""
+        return self.fit_.converged
+
+    @property
+    def n_iter_(self) -> int:
+        """Passes over the rows, all starts and candidates together."""
+        return max(self.fit_.passes, 1)
+
+
+def _factors(params: Mapping[str, Any]) -> np.ndarray:
+    """Return Cholesky factors (K, d, d) or (d, d), or standard deviations (K, 1, d)."""
+    if "variances" in params:
+        return np.sqrt(params["variances"])[:, None, :]
+    return np.asarray(params["cholesky"])
+
+
+def _variances(covariances: np.ndarray, s: Structure, d: int) -> np.ndarray:
+    """Return the variances per column (…, d) of covariances in scikit-learn's shape."""
+    if not s.diagonal:
+        return np.diagonal(covariances, 0, -2, -1).reshape(-1, d)
+    return np.broadcast_to(covariances.reshape(len(covariances), -1), (len(covariances), d))
+
+
+def _ordered(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the same mixture, components in the order of their means."""
+    order = np.lexsort(values["means"].T[::-1])
+    out = dict(values)
+    for name in ("weights", "means", "variances", "cholesky"):
+        if name in out and (name != "cholesky" or out[name].ndim == 3):
+            out[name] = out[name][order]
+    return out

@@ -50,6 +50,7 @@ def one_blas_thread() -> Iterator[None]:
                 from threadpoolctl import ThreadpoolController
 
                 _controller = ThreadpoolController().select(user_api="blas")
+            _take_control()
             _limiter = _controller.limit(limits=1)
     try:
         yield
@@ -58,7 +59,21 @@ def one_blas_thread() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 limiter, _limiter = _limiter, None
+                _take_control()
                 limiter.restore_original_limits()
+                _take_control()
+
+
+def _take_control() -> None:
+    """Let whichever thread comes first and whichever leaves last set the limit.
+
+    From 3.8 on, threadpoolctl obeys only the thread that first set a limit of OpenBLAS and silently ignores
+    all others; a fit in a second thread would then use other bits.
+    """
+    for library in _controller.lib_controllers:
+        clear = getattr(library, "clear_controlling_thread", None)
+        if clear is not None:
+            clear(force=True)
 
 
 def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:

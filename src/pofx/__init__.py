@@ -1,0 +1,87 @@
+"""pofx reads "P of x": from observed rows to a probability distribution you can trust.
+
+Public names are imported when first used (PEP 562), so that ``import pofx`` costs little.
+
+>>> import pofx
+>>> model = pofx.Gaussian().fit([[1.0, 2.0], [3.0, 1.0], [2.0, 4.0]])
+>>> model.log_density([[2.0, 2.0]]).shape
+(1,)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pofx import errors as errors
+    from pofx.auto import fit as fit
+    from pofx.core.laws import check_model as check_model
+    from pofx.core.transformed import Transformed as Transformed
+    from pofx.data import worlds as worlds
+    from pofx.data.read import read as read
+    from pofx.data.table import Table as Table
+    from pofx.evaluate.compare import compare as compare
+    from pofx.models.gaussian import Gaussian as Gaussian
+    from pofx.models.histogram import Histogram as Histogram
+    from pofx.models.kde import KDE as KDE
+    from pofx.models.mixture import GaussianMixture as GaussianMixture
+    from pofx.models.registry import load as load
+    from pofx.show.report import report as report
+
+__version__ = "0.1.0"
+
+# public name -> where it lives; "module" alone for a public module
+_PLACES = {
+    "Gaussian": "pofx.models.gaussian:Gaussian",
+    "GaussianMixture": "pofx.models.mixture:GaussianMixture",
+    "Histogram": "pofx.models.histogram:Histogram",
+    "KDE": "pofx.models.kde:KDE",
+    "Table": "pofx.data.table:Table",
+    "Transformed": "pofx.core.transformed:Transformed",
+    "check_model": "pofx.core.laws:check_model",
+    "compare": "pofx.evaluate.compare:compare",
+    "errors": "pofx.errors",
+    "fit": "pofx.auto:fit",
+    "load": "pofx.models.registry:load",
+    "read": "pofx.data.read:read",
+    "report": "pofx.show.report:report",
+    "worlds": "pofx.data.worlds",
+}
+
+__all__ = [
+    "KDE",
+    "Gaussian",
+    "GaussianMixture",
+    "Histogram",
+    "Table",
+    "Transformed",
+    "__version__",
+    "check_model",
+    "compare",
+    "errors",
+    "fit",
+    "load",
+    "read",
+    "report",
+    "worlds",
+]
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, _PLACES, n=1)
+        hint = f"; did you mean pofx.{near[0]}?" if near else ""
+        raise AttributeError(f"module 'pofx' has no attribute {name!r}{hint}")
+    module_name, _, attribute = place.partition(":")
+    found = importlib.import_module(module_name)
+    value = getattr(found, attribute) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

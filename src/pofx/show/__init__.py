@@ -1,0 +1,1 @@
+"""Results -> what people read: ``figure`` (plain data), ``draw`` (matplotlib), ``report`` (HTML)."""

@@ -3,7 +3,7 @@
 NumPy releases the interpreter's lock, so our own pool of threads over blocks of rows is the only
 parallelism: BLAS and LAPACK are held to one thread while pofx computes, because their products and
 factorisations differ in the last bits between one thread and two. The limit is process-wide, so
-concurrent fits count themselves in and out.
+concurrent fits share it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["map_ordered", "one_blas_thread", "thread_count"]
 A = TypeVar("A")
 B = TypeVar("B")
 
-_lock = threading.Lock()
-_inside = 0
-_controller: Any = None
-_limiter: Any = None
+_lock = threading.RLock()  # reentrant: an abandoned hold may be collected, and left, inside _apply
+_holds: list[Any] = []  # one locked lock for everybody inside one_blas_thread
+_libraries: list[Any] = []
+_before: list[tuple[Any, int]] | None = None  # what the libraries had, while they are held
 
 
 def thread_count() -> int:
@@ -41,39 +41,54 @@ def thread_count() -> int:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS and LAPACK to one thread; nested and concurrent uses are counted."""
-    global _inside, _controller, _limiter
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            if _controller is None:
-                from threadpoolctl import ThreadpoolController
+    """Hold BLAS and LAPACK to one thread, as long as anybody in any thread is inside.
 
-                _controller = ThreadpoolController().select(user_api="blas")
-            _take_control()
-            _limiter = _controller.limit(limits=1)
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                limiter, _limiter = _limiter, None
-                _take_control()
-                limiter.restore_original_limits()
-                _take_control()
-
-
-def _take_control() -> None:
-    """Let whichever thread comes first and whichever leaves last set the limit.
-
-    From 3.8 on, threadpoolctl obeys only the thread that first set a limit of OpenBLAS and silently ignores
-    all others; a fit in a second thread would then use other bits.
+    Ctrl-C may come between any two lines. So nobody is counted in and out: being inside *is* holding a lock,
+    which C code takes and gives back in one step, and whoever leaves last restores what was there before.
     """
-    for library in _controller.lib_controllers:
-        clear = getattr(library, "clear_controlling_thread", None)
-        if clear is not None:
-            clear(force=True)
+    hold = threading.Lock()
+    try:
+        with hold:
+            _holds.append(hold)
+            _apply()
+            yield
+    finally:
+        _apply()
+
+
+def _apply() -> None:
+    """Set the libraries to one thread if anybody is inside, else to what they had before."""
+    global _before
+    with _lock:
+        _holds[:] = [hold for hold in _holds if hold.locked()]
+        if _holds:
+            if _before is None:
+                _before = [(library, library.get_num_threads()) for library in _blas()]
+            for library, _ in _before:
+                _set_threads(library, 1)
+        elif _before is not None:
+            for library, number in _before:
+                _set_threads(library, number)
+            _before = None
+
+
+def _blas() -> list[Any]:
+    if not _libraries:
+        from threadpoolctl import ThreadpoolController
+
+        _libraries[:] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return _libraries
+
+
+def _set_threads(library: Any, number: int) -> None:
+    # From 3.8 on, threadpoolctl obeys only the thread that first set a limit of OpenBLAS and silently ignores
+    # all others, until that thread is cleared; a fit in a second thread would have other bits.
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+    library.set_num_threads(number)
+    if clear is not None:
+        clear(force=True)
 
 
 def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:

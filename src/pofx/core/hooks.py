@@ -1,0 +1,102 @@
+"""What a model provides: the mathematics, as hooks that are pure in ``params``.
+
+Rows come as float64 blocks in unit space (:mod:`pofx.core.units`); the contract
+(:class:`pofx.core.density.Density`) checks, converts, cuts into blocks and gives names back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError, UnsupportedError
+from .estimator import Estimator
+from .fitting import Outcome
+from .fold import Data, block_rows
+from .params import Params
+
+if TYPE_CHECKING:
+    from .density import Density
+
+__all__ = ["Hooks"]
+
+
+class Hooks(Estimator):
+    """The model's own part. A finished model has ``_log_density`` and ``_draw``, and either ``_fit`` or
+    ``_statistics`` with ``_solve``; the rest is optional, and said to be lacking where it is."""
+
+    def _check(self) -> None:
+        """Raise ParameterError for hyperparameters that are wrong whatever the data."""
+
+    def _fit(self, data: Data, rng: np.random.Generator) -> tuple[Mapping[str, Any], Outcome]:
+        """Return the parameters (unit space) and the outcome. By default: one fold, then solve."""
+        stats = data.fold(lambda x, w: self._statistics(None, x, w))
+        return self._solve(stats), Outcome()
+
+    def _statistics(self, params: Params | None, x: np.ndarray, w: np.ndarray) -> Any:
+        """Return what a block of rows contributes; contributions are added with ``+``."""
+        raise NotImplementedError
+
+    def _solve(self, stats: Any) -> Mapping[str, Any]:
+        """Return the parameters from the summed statistics."""
+        raise NotImplementedError
+
+    def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
+        """Return log p of the rows x (m, d): ``-inf`` outside the support only, never NaN."""
+        raise NotImplementedError
+
+    def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return n independent rows (n, d), continuous."""
+        raise NotImplementedError
+
+    def _check_values(self, values: Mapping[str, Any], d: int) -> None:
+        """Raise ParameterError where values are not parameters of this model in d columns.
+
+        By default: where an array of numbers holds NaN.
+        """
+        for name, value in values.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any():
+                raise ParameterError(f"{name} must be numbers; {int(np.isnan(value).sum())} are NaN.")
+
+    def _marginal(self, params: Params, keep: list[int]) -> Mapping[str, Any]:
+        raise self._has_no("marginal")
+
+    def _condition(self, params: Params, given: list[int], z: np.ndarray) -> Mapping[str, Any]:
+        raise self._has_no("condition")
+
+    def _mean(self, params: Params) -> np.ndarray:
+        raise self._has_no("mean")
+
+    def _covariance(self, params: Params) -> np.ndarray:
+        raise self._has_no("covariance")
+
+    def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        raise self._has_no("cdf")
+
+    def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
+        raise self._has_no("cdf")
+
+    def _quantile(self, params: Params, q: np.ndarray) -> np.ndarray:
+        from .invert import quantile_by_bisection
+
+        return quantile_by_bisection(lambda x: self._log_cdf(params, x), lambda x: self._log_sf(params, x), q)
+
+    def _entropy(self, params: Params) -> float | None:
+        """Return the entropy in unit space where there is a closed form."""
+        return None
+
+    def _kl(self, params: Params, other: Density) -> float | None:
+        """Return KL(self || other) where there is a closed form for this pair."""
+        return None
+
+    def _n_parameters(self, params: Params) -> int:
+        raise self._has_no("n_parameters_")
+
+    def _bytes(self, n: int, d: int) -> int:
+        """Return the predicted memory of a fit beyond the rows themselves."""
+        return 64 * d * block_rows(d)
+
+    def _has_no(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"{type(self).__name__} has no {what}.")

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pofx.core.laws import check_model as check_model
     from pofx.core.transformed import Transformed as Transformed
     from pofx.data import worlds as worlds
+    from pofx.data.diagnose import diagnose as diagnose
     from pofx.data.read import read as read
     from pofx.data.table import Table as Table
+    from pofx.evaluate.check import check as check
     from pofx.evaluate.compare import compare as compare
     from pofx.models.gaussian import Gaussian as Gaussian
     from pofx.models.histogram import Histogram as Histogram
@@ -39,8 +41,10 @@ _PLACES = {
     "KDE": "pofx.models.kde:KDE",
     "Table": "pofx.data.table:Table",
     "Transformed": "pofx.core.transformed:Transformed",
+    "check": "pofx.evaluate.check:check",
     "check_model": "pofx.core.laws:check_model",
     "compare": "pofx.evaluate.compare:compare",
+    "diagnose": "pofx.data.diagnose:diagnose",
     "errors": "pofx.errors",
     "fit": "pofx.auto:fit",
     "load": "pofx.models.registry:load",
@@ -57,8 +61,10 @@ __all__ = [
     "Table",
     "Transformed",
     "__version__",
+    "check",
     "check_model",
     "compare",
+    "diagnose",
     "errors",
     "fit",
     "load",

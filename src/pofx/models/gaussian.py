@@ -24,7 +24,7 @@ from ..core.params import Params
 from ..core.units import Units
 from ..errors import DegenerateError, ParameterError, PofxWarning
 from ..maths.factor import fit_factors
-from ..maths.gaussian import LOG_2PI, Covariance, Diagonal, Full, LowRank, gaussian_kl
+from ..maths.gaussian import LOG_2PI, Covariance, Diagonal, Full, LowRank, gaussian_kl, slice_sd
 from ..maths.moments import Moments, correlation_condition, dependent_columns
 from ..maths.shrinkage import ledoit_wolf, oas
 from ..validation import Columns, one_of, real_number, whole_number
@@ -366,6 +366,12 @@ class Gaussian(Density):
             return _factor_parameters(d, params.loadings.shape[1])
         return d + 1 if self.covariance_type == "spherical" else 2 * d
 
+    def _finest_scale(self, params: Params) -> np.ndarray:
+        if "variance" in params:
+            return np.asarray(np.sqrt(params.variance))
+        factor = params.cholesky if "cholesky" in params else np.linalg.cholesky(_covariance(params).matrix())
+        return slice_sd(factor)
+
     # ---------------------------------------------------------------- the field's names, in data units
 
     @property
@@ -424,7 +430,7 @@ def _far_rows(data: Data, moments: Moments) -> tuple[str, ...]:
     reach = (data.low - moments.mean) ** 2 + (data.high - moments.mean) ** 2
     share = np.minimum(reach / scatter, 1.0 - 1e-16)
     lost = -0.5 * np.log1p(-share)
-    far = np.flatnonzero(lost > FAR) if data.total >= 10 else []
+    far = np.flatnonzero((lost > FAR) & (data.total >= 10))
     if not len(far):
         return ()
     names = ", ".join(repr(data.label(int(j))) for j in far[:5]) + (" …" if len(far) > 5 else "")

@@ -1,0 +1,254 @@
+"""Models and rows -> counts -> the curves of a check: one per column, and the rank of the log density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.density import Density
+from ..errors import UnsupportedError
+from ..validation import Columns, Rows, restore, rows_to_fit
+from .calibration import Band, band, pit_counts, rank_counts
+
+__all__ = ["CalibrationCurve", "Given", "Tally", "log_density", "p_text", "percent"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationCurve:
+    """One curve: the share of rows below each quantile of the model, beside the share expected there.
+
+    Attributes
+    ----------
+    name : str
+        The column's name, or "log density" for the rank curve.
+    method : {"distribution function", "draws"}
+        How the rows' places in the model's distribution were found.
+    statistic : float
+        The largest gap between the observed and the expected share: an effect size in [0, 1].
+    gap, at, observed, expected : float
+        The gap to look at (the largest that leaves the band, or of all, cuts between different values
+        preferred): observed minus expected share of rows below ``at`` (data units; nats for the rank curve).
+    p_value : float or None
+        For this curve alone; None where there is no test.
+    inside : bool
+        Whether the curve stays in its band everywhere.
+    half_width : float
+        The half width of the band at its widest: what gap the number of rows can show.
+    z, share, low, high, x : ndarray (K,), K <= 200
+        The curve: expected share, observed share, the band of the observed share, and the value there.
+    """
+
+    name: str
+    method: str
+    statistic: float
+    gap: float
+    at: float
+    observed: float
+    expected: float
+    p_value: float | None
+    inside: bool
+    half_width: float
+    z: Floats
+    share: Floats
+    low: Floats
+    high: Floats
+    x: Floats
+
+    @property
+    def sentence(self) -> str:
+        """Where the curve departs most, in words; no verdict."""
+        side, observed, expected = "below", self.observed, self.expected
+        if expected > 0.5:
+            side, observed, expected = "above", 1.0 - observed, 1.0 - expected
+        where = f"{side} {self.name} = {self.at + 0.0:.4g}"  # + 0.0: no -0
+        if math.isinf(self.at):
+            where = "where it calls rows impossible" if side == "below" else "where it calls rows possible"
+        word = "more" if observed > expected else "fewer"
+        return (
+            f"{word} rows than the model expects {where} ({percent(observed)} of them, "
+            f"expected {percent(expected)})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; numbers that are not finite are None."""
+        arrays = {key: [_plain(v) for v in getattr(self, key)] for key in ("z", "share", "low", "high", "x")}
+        return {
+            "name": self.name,
+            "method": self.method,
+            "statistic": self.statistic,
+            "gap": self.gap,
+            "at": _plain(self.at),
+            "observed": self.observed,
+            "expected": self.expected,
+            "p_value": self.p_value,
+            "inside": self.inside,
+            "half_width": self.half_width,
+            "sentence": self.sentence,
+            "curve": arrays,
+        }
+
+
+class Given:
+    """Rows as a model may read them, with what is known of their columns."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __pofx_rows__(self) -> Rows:
+        return self._rows
+
+
+class Tally:
+    """Counts of rows below each point of each curve's grid, added up over the models that judge them."""
+
+    def __init__(self, columns: Columns, n: int, draws: int) -> None:
+        self.columns, self.n, self.draws = columns, n, draws
+        self.bands: list[Band] = []  # one per column, then one for the rank; known from the first judge on
+        self.counts: list[NDArray[np.int64]] = []
+        self.seen: list[list[Floats]] = []  # the values behind each curve
+        self.impossible = 0  # rows of log density -inf
+
+    def add(self, judge: Density, x: Floats, rng: np.random.Generator) -> None:
+        """Let a model judge rows that it has not seen."""
+        d = len(self.columns)
+        cdfs = [_distribution_function(judge, j) for j in range(d)]
+        if not self.bands:
+            exact = [cdf is not None for cdf in cdfs] + [False] * (judge.kind != "none")
+            self.bands = [band(self.n, None if is_exact else self.draws) for is_exact in exact]
+            self.counts = [np.zeros(len(b.z), dtype=np.int64) for b in self.bands]
+            self.seen = [[] for _ in self.bands]
+        drawn = None
+        if any(b.draws for b in self.bands):
+            m = math.ceil(self.draws * len(x) / self.n)
+            drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
+            drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
+        for j, cdf in enumerate(cdfs):
+            if self.bands[j].draws is None and cdf is not None:
+                counts = pit_counts(x[:, j], cdf, self.bands[j].z, rng, _cells(self.columns, j))
+            else:
+                assert drawn is not None
+                counts = rank_counts(x[:, j], drawn[:, j], self.bands[j].z, rng)
+            self._count(j, counts, x[:, j])
+        if len(self.bands) > d and drawn is not None:
+            height, heights = _comparable(log_density(judge, x), log_density(judge, drawn))
+            self.impossible += int(np.isneginf(height).sum())
+            self._count(d, rank_counts(height, heights, self.bands[d].z, rng), height)
+
+    def _count(self, j: int, counts: NDArray[np.int64], values: Floats) -> None:
+        self.counts[j] = self.counts[j] + counts
+        self.seen[j].append(values)
+
+    def curves(
+        self, level: float, *, test: bool
+    ) -> tuple[tuple[CalibrationCurve, ...], CalibrationCurve | None]:
+        """Return the columns' curves and the rank's, whose bands all hold with probability 1 - level."""
+        names = [self.columns.label(j) for j in range(len(self.columns))] + ["log density"]
+        each = level / len(self.bands)
+        made = []
+        for j, b in enumerate(self.bands):
+            values = np.sort(np.concatenate(self.seen[j]))
+            made.append(_curve(names[j], b, self.counts[j], values, each, test))
+        d = len(self.columns)
+        return tuple(made[:d]), made[d] if len(made) > d else None
+
+
+def _curve(
+    name: str, b: Band, counts: NDArray[np.int64], values: Floats, level: float, test: bool
+) -> CalibrationCurve:
+    """Return the curve of these counts; ``values`` are the rows' own, ascending."""
+    low, high = b.limits(level)
+    share, gaps = counts / b.n, counts / b.n - b.z
+    outside = (counts < low) | (counts > high)
+    # A cut between equal values is a random one: it can be pointed at only if no other is nearly as telling.
+    clean = values[np.clip(counts - 1, 0, b.n - 1)] < values[np.clip(counts, 0, b.n - 1)]
+    telling = np.abs(gaps) * np.where(clean, 1.0, 0.5)
+    k = int(np.argmax(np.where(outside, telling, -1.0) if outside.any() else telling))
+    # Too many rows lie up to the last of them; too few lie below the first of the others.
+    x = values[np.clip(counts - (gaps > 0), 0, b.n - 1)]
+    return CalibrationCurve(
+        name=name,
+        method="draws" if b.draws else "distribution function",
+        statistic=float(np.abs(gaps).max()),
+        gap=float(gaps[k]),
+        at=float(x[k]),
+        observed=float(share[k]),
+        expected=float(b.z[k]),
+        p_value=b.p_value(counts) if test else None,
+        inside=not outside.any(),
+        half_width=float((high - low).max() / 2.0 / b.n),
+        z=b.z,
+        share=share,
+        low=low / b.n,
+        high=high / b.n,
+        x=x,
+    )
+
+
+def log_density(model: Density, x: Floats) -> Floats:
+    """Return the log density of rows (n, d) in the order of the model's columns."""
+    return model.log_density(Given(Rows(x, model.params_.columns, 0)))
+
+
+def _comparable(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """Return log densities without the last digits, which depend on the batch: equal rows must tie."""
+    both = np.concatenate([one, other])
+    size = np.abs(both[np.isfinite(both)])
+    step = 1e-9 * max(1.0, float(np.median(size)) if len(size) else 1.0)
+    return np.rint(one / step) * step, np.rint(other / step) * step
+
+
+def _distribution_function(model: Density, j: int) -> Callable[[Floats], Floats] | None:
+    """Return the distribution function of column j, where the model has one."""
+    if model.kind == "none":
+        return None
+    try:
+        part = model if len(model.params_.units) == 1 else model.marginal([j])
+        columns = part.params_.columns
+
+        def cdf(x: Floats) -> Floats:
+            return part.cdf(Given(Rows(x[:, None], columns, 0)))
+
+        cdf(part.params_.units.shift)
+    except (UnsupportedError, NotImplementedError):
+        return None
+    return cdf
+
+
+def _cells(columns: Columns, j: int) -> Callable[[Floats], tuple[Floats, Floats]] | None:
+    """Return the cells that recorded values of column j stand for; None for a continuous column."""
+    decimals, dtype = columns.decimals[j], np.dtype(columns.dtypes[j])
+    if decimals is None:
+        return None
+    half = 0.5 * 10.0**-decimals
+    least, most = -math.inf, math.inf
+    if dtype.kind == "b":
+        least, most = 0.0, 1.0
+    elif dtype.kind in "iu":
+        least, most = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+
+    def cells(x: Floats) -> tuple[Floats, Floats]:
+        # What lies beyond the range of a dtype is recorded as its end, so the cells there are open.
+        return np.where(x <= least, -math.inf, x - half), np.where(x >= most, math.inf, x + half)
+
+    return cells
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def percent(share: float) -> str:
+    """Return a share of the rows in per cent, two digits."""
+    return f"{100.0 * share:.2g} %" if share < 0.0995 else f"{100.0 * share:.0f} %"
+
+
+def p_text(value: float, sign: str = "") -> str:
+    """Return a p-value as text; below what the simulation resolves, only that."""
+    return "< 0.0001" if value < 1e-4 else f"{sign}{value:.2g}"

@@ -68,7 +68,7 @@ def test_rows_that_change_between_passes_are_noticed():
     def source():
         nonlocal passes
         passes += 1
-        yield rows(100 + (passes > 2))
+        yield rows(100 + (passes > 1))
 
     with pytest.raises(DataError, match="changed between passes"):
         Gaussian().fit(Blocks(source))

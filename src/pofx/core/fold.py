@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, DegenerateError
-from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit
+from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit, rows_to_query
 from .threads import map_ordered
 from .units import Units
 
 __all__ = ["Blocks", "Data", "block_rows", "survey"]
+
+Chunk = tuple[np.ndarray, np.ndarray | None]  # rows in data units, and their weights (None: all one)
 
 MEDIAN_ROWS = 65_536  # the shift is the median of the first so many rows
 
@@ -74,7 +76,7 @@ class Data:
 
     def __init__(
         self,
-        passes: Callable[[], Iterator[tuple[np.ndarray, np.ndarray | None]]],
+        passes: Callable[[], Iterator[Chunk]],
         *,
         n: int,
         total: float,
@@ -96,11 +98,11 @@ class Data:
     def mapped(self, function: Callable[[np.ndarray], np.ndarray], columns: Columns) -> Data:
         """Return the rows after ``function``, which takes and gives rows in data units."""
 
-        def passes() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        def passes() -> Iterator[Chunk]:
             for values, w in self._passes():
                 yield function(values), w
 
-        return _measured(passes, columns, self.dropped)
+        return _measured(passes(), passes, Rows(np.empty((0, self.d)), columns, self.dropped, None))
 
     def label(self, j: int) -> str:
         """Return the name of column ``j`` for messages."""
@@ -191,63 +193,94 @@ def survey(
     w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=rows.kept)
     if w is not None and not (w > 0).all():
         values, w = values[w > 0], w[w > 0]
-    return _measured(lambda: iter([(values, w)]), rows.columns, rows.dropped)
+    return _measured(iter([(values, w)]), lambda: iter([(values, w)]), rows)
 
 
 def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str | None) -> Data:
-    columns: Columns | None = None
-    kept: list[np.ndarray] = []
-    raw = dropped = 0
-    for block in X:
-        rows = rows_to_fit(block, missing=missing)
-        kept.append(np.ones(len(rows.values), bool) if rows.kept is None else rows.kept)
-        raw, dropped = raw + len(rows.values) + rows.dropped, dropped + rows.dropped
-        columns = rows.columns if columns is None else _merged(columns, rows)
-    if columns is None:
-        raise DataError("Blocks gave no block: 0 rows. Give at least one block of rows.")
-    mask = np.concatenate(kept) if dropped else None
-    w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=mask)
+    form = _Form(missing)
+    if sample_weight is None:  # one pass both learns the form of the rows and measures them
 
-    def passes() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        def unweighted() -> Iterator[Chunk]:
+            for block in X:
+                yield form.read(block), None
+
+        return _measured(form.first(X), unweighted, form)
+    for _ in form.first(X):
+        pass
+    mask = np.concatenate(form.kept)
+    w = row_weights(sample_weight, len(mask), weight_kind=weight_kind, kept=None if mask.all() else mask)
+    if w is None:
+        w = np.ones(int(mask.sum()))
+
+    def weighted() -> Iterator[Chunk]:
         start = 0
         for block in X:
-            rows = rows_to_fit(block, missing=missing)
-            values = _aligned(rows, columns)
-            if w is None:
-                yield values, None
-                continue
+            values = form.read(block)
             part = w[start : start + len(values)]
             start += len(values)
             yield (values, part) if (part > 0).all() else (values[part > 0], part[part > 0])
 
-    return _measured(passes, columns, dropped)
+    return _measured(weighted(), weighted, form)
 
 
-def _measured(
-    passes: Callable[[], Iterator[tuple[np.ndarray, np.ndarray | None]]], columns: Columns, dropped: int
-) -> Data:
-    """Take the first pass: count, add up the weights, find each column's range and a value inside it."""
-    n, total, head = 0, 0.0, []
-    low = np.full(len(columns), np.inf)
-    high = -low
-    for values, w in passes():
+class _Form:
+    """What the blocks of a stream look like: learned in a first pass, relied on in later ones."""
+
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
+        self.columns = Columns.plain(1)
+        self.dropped = 0
+        self.kept: list[np.ndarray] = []
+
+    def first(self, blocks: Iterable[Any]) -> Iterator[Chunk]:
+        """Yield the rows of the first pass."""
+        empty = True
+        for block in blocks:
+            rows = rows_to_fit(block, missing=self.missing)
+            self.columns = rows.columns if empty else _merged(self.columns, rows)
+            self.kept.append(np.ones(len(rows.values), bool) if rows.kept is None else rows.kept)
+            self.dropped += rows.dropped
+            empty = False
+            yield _aligned(rows, self.columns), None
+        if empty:
+            raise DataError("Blocks gave no block: 0 rows. Give at least one block of rows.")
+
+    def read(self, block: Any) -> np.ndarray:
+        """Return the rows of a block in a later pass."""
+        if self.missing == "error":  # nothing to drop and nothing to learn: the shorter way
+            return rows_to_query(block, self.columns, who="this fit")
+        return _aligned(rows_to_fit(block, missing=self.missing), self.columns)
+
+
+def _measured(first: Iterator[Chunk], passes: Callable[[], Iterator[Chunk]], form: Any) -> Data:
+    """Take the first pass: count, add up the weights, find each column's range and a value inside it.
+
+    ``form`` knows ``columns`` and ``dropped`` once the first pass is through.
+    """
+    n, total = 0, 0.0
+    head: list[np.ndarray] = []
+    lows: list[np.ndarray] = []
+    highs: list[np.ndarray] = []
+    for values, w in first:
         if len(values) == 0:
             continue
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        lows = [np.min([*lows, values.min(axis=0)], axis=0)]
+        highs = [np.max([*highs, values.max(axis=0)], axis=0)]
         if n < MEDIAN_ROWS:
-            head.append(values[: MEDIAN_ROWS - n])
+            head.append(values[: MEDIAN_ROWS - n].copy())  # a copy: a view would keep the whole block
         n += len(values)
         total += float(len(values) if w is None else w.sum())
+    low, high = lows[0], highs[0]
     units = Units.for_range(_own_median(np.concatenate(head)), low, high)
     return Data(
         passes,
         n=n,
         total=total,
         units=units,
-        columns=columns,
+        columns=form.columns,
         low=units.to(low),
         high=units.to(high),
-        dropped=dropped,
+        dropped=form.dropped,
     )
 
 
@@ -281,11 +314,9 @@ def _own_median(values: np.ndarray) -> np.ndarray:
     return np.partition(values, k, axis=0)[k]
 
 
-def _rechunk(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray | None]], size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def _rechunk(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
     """Yield the same rows in blocks of exactly ``size`` (the last one shorter)."""
-    pending: list[tuple[np.ndarray, np.ndarray | None]] = []
+    pending: list[Chunk] = []
     held = 0
     for x, w in chunks:
         start = 0
@@ -306,7 +337,7 @@ def _rechunk(
         yield _join(pending)
 
 
-def _join(parts: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarray, np.ndarray | None]:
+def _join(parts: list[Chunk]) -> Chunk:
     if len(parts) == 1:
         return parts[0]
     weights = [w for _, w in parts if w is not None]

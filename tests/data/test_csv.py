@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pofx.data import csv_file, read
+from pofx.data import read
+from pofx.data import text as text_module
 from pofx.errors import DataError, FileError, PofxWarning
 
 CLEAN = [[1.5, 2.5], [3.5, 4.5]]
@@ -70,9 +71,15 @@ REFUSED = {
     "unbalanced_quote": ('a,b\n"1,2\n3,4\n', "line 2: .*quotes balanced"),
     "junk_after_quote": ('a,b\n1,"2"x\n', "line 2: "),
     "nul_byte": (b"a,b\n1,2\n3,\x004\n", "line 3: a NUL byte"),
-    "latin1_text": ("a,b\n1,2\n3,caf\u00e9\n".encode("latin-1"), "line 3: not UTF-8"),
-    "utf16": ("a,b\n1,2\n".encode("utf-16"), "UTF-16 text"),
-    "semicolon_decimal_comma": ("a;b\n1,5;2,5\n", "line 2: 3 fields.*semicolons"),
+    "utf16_without_mark": ("a,b\n1,2\n".encode("utf-16-le"), "NUL byte.*UTF-16 without its mark"),
+    "utf16_cut": ("a,b\n1,2\n".encode("utf-16")[:-1], "not UTF-16 text: truncated"),
+    "header_twice": ("a,b\n1,2\na,b\n3,4\n5,6\n", "line 3: column 1.*header stands here once more"),
+    "cut_in_the_first_field": ("a,b\n1,2\n3,4\n5", "line 4: 1 field.*cut off"),
+    "spaces_ragged": ("a b\n1 2\n3 4\n5\n6 7\n", "line 4: 1 field.*missing value needs NA"),
+    "write_table_of_r": ('"a" "b"\n"1" 1.5 2.5\n"2" 3.5 4.5\n', "line 2: 3 fields.*col.names=NA"),
+    "one_column_decimal_comma": ("a\n1,5\n2,5\n", "line 2: 2 fields.*decimal comma"),
+    "late_point_among_commas": ("a;b\n" + "1,5;2\n" * 200_000 + "1.5;2\n", "line 200002: .*'1.5' is not"),
+    "html": ("<!DOCTYPE html><p>404</p>", "a web page"),
     "text_late": ("a,b\n" + "1,2\n" * 20_000 + "x,2\n", r"line 20002: column 1 \(a\): 'x' is not a number"),
     "dash_missing": ("a,b\n1,2\n-,3\n4,5\n", r"line 3: column 1 \(a\): '-' is not a number"),
     "minority_thousands": ('a\n1\n2\n"1,000"\n', "line 4: .*'1,000' is not a number"),
@@ -116,6 +123,70 @@ def test_columns_without_numbers_are_set_aside_with_a_word(case, csv):
     assert f"set aside: b ({why}" in repr(table)
     with pytest.raises(DataError, match="b"):
         read(path, columns=["b"])
+
+
+DIALECTS = {
+    "semicolons": ("a;b\n1.5;2.5\n3.5;4.5\n", "separated by semicolons:"),
+    "semicolons_decimal_comma": ("a;b\n1,5;2,5\n3,5;4,5\n", "semicolons, decimal comma:"),
+    "quoted_decimal_comma": ('"a";"b"\n"1,5";"2,5"\n"3,5";4,5\n', "semicolons, decimal comma:"),
+    "tabs": ("a\tb\n1.5\t2.5\n3.5\t4.5\n", "separated by tabs:"),
+    "tabs_decimal_comma": ("a\tb\n1,5\t2,5\n3,5\t4,5\n", "tabs, decimal comma:"),
+    "bars": ("a|b\n1.5|2.5\n3.5|4.5\n", "bars:"),
+    "aligned": ("  a    b\n1.5  2.5\n3.5 \t4.5  \n", "spaces:"),
+    "aligned_decimal_comma": ("a b\n1,5 2,5\n3,5 4,5\n", "spaces, decimal comma:"),
+    "aligned_quoted": ('"a" "b"\n1.5 2.5\n"3.5" 4.5\n', "spaces:"),
+    "comments": ("# by hand\n# in 2020\na,b\n1.5,2.5\n  # a break\n3.5,4.5\n", "3 comment lines skipped"),
+    "names_in_a_comment": ("# of today\n# a b\n1.5 2.5\n3.5 4.5\n", "comment above the first row"),
+    "utf16": ("a,b\n1.5,2.5\n3.5,4.5\n".encode("utf-16"), "CSV, UTF-16:"),
+    "utf16_be": (b"\xfe\xff" + "a;b\r\n1.5;2.5\r\n3.5;4.5\r\n".encode("utf-16-be"), "semicolons, UTF-16:"),
+    "utf32": ("a,b\n1.5,2.5\n3.5,4.5\n".encode("utf-32"), "CSV, UTF-32:"),
+}
+
+
+@pytest.mark.parametrize("case", DIALECTS)
+def test_delimiters_decimal_marks_comments_and_encodings_are_told(case, csv):
+    text, said = DIALECTS[case]
+    table = read(csv(text, "rows.txt"))
+    assert table.values.tolist() == CLEAN
+    assert (table.names, table.decimals) == (("a", "b"), (1, 1))
+    assert said in table.describe()
+
+
+DOUBTFUL = {
+    "truncated_mid_number": ("a,b\n1.5,2.5\n3.5,4.", r"the file ends in '4\.' without a line end"),
+    "truncated_after_the_point": ("a,b\n1.25,2.25\n3.5,4.75\n5.5,6.2", "the file ends in '6.2'"),
+    "truncated_whole_number": ("a,b\n1,200\n2,300\n3,150\n4,4", "the file ends in '4'"),
+    "minus_999": ("a,b\n1,2\n-999,3\n5,4\n2,2\n", "a: -999 comes 1 time.*na=-999"),
+    "appended_to_itself": ("a,b\n" + "1,2\n3,4\n5,6\n8,8\n9,1\n" * 2, "second half of the rows repeats"),
+    "latin1": ("caf\u00e9,b\n1,2\n3,4\n".encode("latin-1"), "line 1: not UTF-8; read as Latin-1"),
+    "comment_like_a_row": ("a,b\n1.5,2.5\n#3,4\n3.5,4.5\n", "line 3: it begins with #"),
+    "thousands_or_decimals": ("a;b\n1,500;2\n3,500;4\n", "decimal comma, not for thousands"),
+    "both_marks": ("a;b\n1,5;2.5\n3,5;4.5\n", "beside numbers with a decimal point"),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_what_cannot_be_told_is_warned_of_and_noted(case, csv):
+    text, message = DOUBTFUL[case]
+    with pytest.warns(PofxWarning, match=message) as caught:
+        table = read(csv(text))
+    assert len(caught) == 1
+    assert str(caught[0].message).rstrip(".").split(": ")[-1].split(", ")[-1] in table.describe()
+
+
+def test_latin1_in_a_name_and_in_a_quoted_field(csv):
+    with pytest.warns(PofxWarning, match="line 1"):
+        assert read(csv("caf\u00e9,b\n1,2\n3,4\n".encode("latin-1"))).names == ("caf\u00e9", "b")
+    with pytest.warns(PofxWarning, match="line 3"):
+        table = read(csv('a,b\n1,"x\n#\u20ac"\n2,y\n'.encode("cp1252")))
+    assert "\u20ac" in table.set_aside["b"]
+
+
+def test_a_column_with_lines_in_its_quotes_across_blocks(csv, monkeypatch):
+    monkeypatch.setattr(text_module, "_BLOCK", 8)
+    table = read(csv('a,b\n1,"one\n\n# no comment"\n# comment\n2,"x,y"\n3,z\n'))
+    assert table["a"].tolist() == [1, 2, 3]
+    assert "1 comment line skipped" in table.describe()
 
 
 def test_a_file_without_numbers_says_why(csv):
@@ -210,27 +281,42 @@ def test_gzip_is_read_and_a_bomb_is_not(csv, monkeypatch):
     for data in (damaged[:-6], damaged[:20] + b"\0" + damaged[21:]):
         with pytest.raises(FileError, match=r"damaged|not a number|fields|empty"):
             read(csv(bytes(data), "bad.csv.gz"))
-    monkeypatch.setattr(csv_file, "_GZIP_FREE", 2**16)
-    bomb = csv(gzip.compress(b"a,b\n" + b"0,0\n" * 2_000_000), "bomb.csv.gz")
-    tracemalloc.start()
-    with pytest.raises(FileError, match="more than 100 times its size"):
-        read(bomb)
-    assert tracemalloc.get_traced_memory()[1] < 60e6
-    tracemalloc.stop()
+    monkeypatch.setattr(text_module, "_GZIP_FREE", 2**16)
+    honest = gzip.compress(b"a,b\n" + b"0,0\n" * 2_000_000)
+    lying = honest + gzip.compress(b"0,0\n")  # its end tells the size of the second part only
+    for bomb in (honest, lying):
+        tracemalloc.start()
+        with pytest.raises(FileError, match="more than 100 times its size"):
+            read(csv(bomb, "bomb.csv.gz"))
+        assert tracemalloc.get_traced_memory()[1] < 60e6
+        tracemalloc.stop()
 
 
 def test_a_huge_field_is_refused(csv, monkeypatch):
     with pytest.raises(FileError, match="line 2"):
         read(csv("a\n" + "1" * 200_000 + "\n"))
-    monkeypatch.setattr(csv_file, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_module, "_LONGEST_LINE", 1000)
     with pytest.raises(FileError, match="line 2: longer than 1000 characters"):
         read(csv("a\n" + "1" * 2000 + "\n"))
+
+
+@pytest.mark.parametrize("field", ["x" * 20_000_000, '"' + "x" * 20_000_000 + '"', "7" * 20_000_000])
+def test_a_field_of_20_mb_is_refused_with_its_line(field, csv):
+    with pytest.raises(FileError, match="line 2: longer than 16777216 characters"):
+        read(csv(f"a,b\n1,{field}\n2,3\n"))
+
+
+def test_thousands_of_columns(csv):
+    names = ",".join(f"c{j}" for j in range(3000))
+    table = read(csv(f"{names}\n" + "1.5," * 2999 + "2\n" + "2.5," * 2999 + "3\n"))
+    assert table.shape == (2, 3000)
+    assert "... and 2940 more columns" in table.describe()
 
 
 def test_chunks_make_no_difference(csv, monkeypatch):
     text = "a,b,c\n" + "".join(f"{i}.{i % 7},{i % 5},{'x' if i % 2 else 'y'}\n" for i in range(100))
     whole = read(csv(text))
-    monkeypatch.setattr(csv_file, "_CHUNK", 7)
+    monkeypatch.setattr(text_module, "_BLOCK", 37)
     parts = read(csv(text))
     np.testing.assert_array_equal(parts.values, whole.values)
     assert (parts.columns, parts.set_aside, parts.notes) == (whole.columns, whole.set_aside, whole.notes)

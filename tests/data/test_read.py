@@ -168,14 +168,12 @@ def test_missing_values_of_frames():
         ("none.csv", None, "There is no file.*none.csv"),
         ("folder", "", "is a directory"),
         ("empty.csv", b"", r"empty \(0 bytes\)"),
-        ("a.parquet", b"PAR1....", "a Parquet file.*read_parquet"),
-        ("a.csv", b"PAR1....", "a Parquet file"),
+        ("a.parquet", b"PAR1....", "this Parquet file is damaged"),
         ("a.npz", b"PK\x03\x04....", "zip archive"),
-        ("a.feather", b"ARROW1..", "Arrow"),
+        ("a.feather", b"ARROW1..", "this Arrow file is damaged"),
         ("a.h5", b"\x89HDF....", "HDF5"),
-        ("a.txt", b"a,b\n1,2\n", "not read yet; expected one of .csv"),
-        ("a.json", b"[{}]", "not read yet"),
-        ("a.gz", b"\x1f\x8b......", "not read yet.*gzip"),
+        ("a.json", b"[{}]", "not read yet.*to_json"),
+        ("a.gz", b"\x1f\x8b......", "this gzip file is damaged"),
     ],
 )
 def test_what_is_no_file_of_rows(name, data, message, tmp_path):

@@ -27,6 +27,7 @@ class Candidate:
     dtype : NumPy dtype name as it was recorded
     decimals : recorded decimal places, None = continuous
     why_not : why it can only be set aside (text, dates, ...)
+    key : why it is taken for a key of rows, where that cannot be told from the values alone
     error : raised unless the column is left out by ``columns=`` or ``drop=``
     warning : given if the column is kept
     """
@@ -36,6 +37,7 @@ class Candidate:
     dtype: str = "float64"
     decimals: int | None = None
     why_not: str = ""
+    key: str = ""
     error: PofxError | None = None
     warning: str = ""
 

@@ -36,7 +36,7 @@ _KEY_NAMES = frozenset(
         "rownum",
     )
 ) | frozenset(("rownumber", "rowindex", "record", "recordnumber", "case", "casenumber", "obs", "observation"))
-_NO_NAME = re.compile(r"(unnamed: ?|column )0", re.IGNORECASE)
+_NO_NAME = re.compile(r"(unnamed: ?|column )0|__index_level_\d+__", re.IGNORECASE)
 _ENDS_IN_ID = re.compile(r"[_. -](?i:id)$|[a-z](Id|ID)$|^(?i:row|record|sample|case|user)(?i:id)$")
 _FEWEST_ROWS = 10
 

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pofx.data.candidates import Candidate, Source, counted
+from pofx.data.columnar_file import read_columnar
 from pofx.data.csv_file import read_csv
-from pofx.data.npy_file import MAGIC, read_npy
+from pofx.data.formats import Format, identify
+from pofx.data.join import joined
+from pofx.data.json_lines import read_json_lines
+from pofx.data.npy_file import read_npy
+from pofx.data.npz_file import read_npz
+from pofx.data.places import Place, places, world_rows
 from pofx.data.table import FRAMES, Table
 from pofx.errors import DataError, FileError
 from pofx.validation import detect_decimals
 from pofx.validation.arrays import block_from_array, numbers_from
-from pofx.validation.columns import Block, printable
+from pofx.validation.columns import Block
 from pofx.validation.frames import column_numbers, is_frame, open_frame
 
-# what the first bytes say a file is, and the one line that makes it readable here
-_OTHER_FORMATS = (
-    (b"PAR1", "a Parquet file", "pandas.read_parquet(path)"),
-    (b"ARROW1", "an Arrow file", "pandas.read_feather(path)"),
-    (b"PK\x03\x04", "a zip archive (NPZ, XLSX)", "numpy.load(path)[name] or pandas.read_excel(path)"),
-    (b"\x89HDF", "an HDF5 file", "pandas.read_hdf(path)"),
-    (b"\xff\xfe", "UTF-16 text", "an editor that saves it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text", "an editor that saves it as UTF-8"),
-    (b"BZh", "a bzip2 archive", "bunzip2"),
-    (b"\xfd7zXZ", "an xz archive", "unxz"),
-    (b"(\xb5/\xfd", "a zstd archive", "unzstd"),
-    (b"%PDF", "a PDF document", "its table, saved as CSV"),
-)
-_SUFFIXES = (".csv", ".csv.gz", ".npy")
 
+def open_source(source: Any, *, na: frozenset[str] = frozenset(), header: bool | None = None) -> Source:
+    """Return the columns of a file, several files, a world, array, record array, DataFrame, Series or Table.
 
-def open_source(source: Any) -> Source:
-    """Return the columns of a file, array, record array, DataFrame, Series or Table.
+    Parameters
+    ----------
+    source : what :func:`pofx.read` takes
+    na : words that mark a missing value in text
+    header : whether the first row of a text table holds names; None to judge
 
     Raises
     ------
@@ -46,10 +42,22 @@ def open_source(source: Any) -> Source:
     DataError
         for rows that cannot be used.
     """
+    if isinstance(source, Source):
+        return source
     if isinstance(source, Table):
         return _from_table(source)
+    if isinstance(source, str) and source.startswith("world:"):
+        rows, note = world_rows(source)
+        found = _from_block(block_from_array(rows), "world")
+        found.notes = [f"{note}: {counted(found.n, 'row')}, {counted(len(found.columns), 'column')}"]
+        return found
     if isinstance(source, (str, os.PathLike)):
-        return _from_file(Path(source))
+        with places(source) as found_places:
+            return joined([from_file(place, na, header) for place in found_places], found_places)
+    if _are_paths(source):
+        with contextlib.ExitStack() as stack:
+            several = [place for path in source for place in stack.enter_context(places(path))]
+            return joined([from_file(place, na, header) for place in several], several)
     if is_frame(source):
         return _from_frame(source)
     dtype = getattr(source, "dtype", None)
@@ -129,53 +137,41 @@ def _reason(error: DataError) -> str:
     return re.split(r"; |\. ", re.sub(r"^(column \d+|column '.*?') ", "", str(error)))[0]
 
 
-def _from_file(path: Path) -> Source:
-    start = _first_bytes(path)
-    for magic, what, remedy in _OTHER_FORMATS:
-        if start.startswith(magic):
-            raise FileError(f"{printable(path)} is {what}, which is not read yet: use {remedy}.")
-    if start.startswith(MAGIC):
-        array = read_npy(path)
-        what = f"{path.name}: NPY, {array.dtype.name}"
-        if array.dtype.names is not None:
-            return _from_records(array, what)
-        return _from_block(block_from_array(array), what)
-    name = path.name.lower()
-    gzipped = start.startswith(b"\x1f\x8b")
-    if name.endswith(".npy"):
-        raise FileError(
-            f"{printable(path)} is not the NPY file its name says: it does not begin with {MAGIC!r}."
-        )
-    if not name.endswith(".csv.gz" if gzipped else ".csv") and not (gzipped and name.endswith(".csv")):
-        raise FileError(
-            f"{printable(path)}: files with this name are not read yet; expected one of "
-            + f"{', '.join(_SUFFIXES)}."
-            + (" Its first bytes are those of a gzip archive." if gzipped else "")
-        )
-    return read_csv(path, gzipped=gzipped)
+def _are_paths(source: Any) -> bool:
+    return (
+        isinstance(source, (list, tuple))
+        and bool(source)
+        and all(isinstance(path, (str, os.PathLike)) for path in source)
+        and any(isinstance(path, os.PathLike) or os.path.exists(path) for path in source)
+    )
 
 
-def _first_bytes(path: Path) -> bytes:
+def from_file(place: Place, na: frozenset[str], header: bool | None) -> Source:
+    kind = identify(place)
+    before = place.fingerprint()
     try:
-        if path.is_dir():
-            raise FileError(f"{printable(path)} is a directory; expected a file.")
-        if not path.exists():
-            raise FileError(f"There is no file {printable(path)}.{_sibling(path)}")
-        with path.open("rb") as file:
-            start = file.read(8)
+        found = _of_kind(place, kind, na, header)
     except FileError:
+        place.check_unchanged(before)  # then that is the reason
         raise
-    except (OSError, ValueError) as error:
-        raise FileError(f"{printable(path)} cannot be read: {error}") from None
-    if not start:
-        raise FileError(f"{printable(path)} is empty (0 bytes).")
-    return start
+    place.check_unchanged(before)
+    if kind.note:
+        found.notes.append(kind.note)
+    return found
 
 
-def _sibling(path: Path) -> str:
-    try:
-        names = os.listdir(path.parent)[:10_000]
-    except OSError:
-        return f" There is no folder {path.parent} either."
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f" Did you mean {str(path.with_name(close[0]))!r}?" if close else ""
+def _of_kind(place: Place, form: Format, na: frozenset[str], header: bool | None) -> Source:
+    if form.kind == "text":
+        return read_csv(place, gzipped=form.gzipped, na=na, header=header)
+    if form.kind == "JSON lines":
+        return read_json_lines(place, gzipped=form.gzipped, na=na)
+    if form.kind in ("Parquet", "Arrow", "Arrow stream"):
+        return read_columnar(place, form.kind)
+    if form.kind == "NPZ":
+        array, what = read_npz(place)
+    else:
+        array = read_npy(place)
+        what = f"{place.name}: NPY, {array.dtype.name}"
+    if array.dtype.names is not None:
+        return _from_records(array, what)
+    return _from_block(block_from_array(array), what)

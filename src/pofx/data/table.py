@@ -15,6 +15,7 @@ from pofx.optional import need
 from pofx.validation import Columns, Rows, make_container, one_of
 from pofx.validation.columns import printable
 
+_SHOWN = 60  # columns
 FRAMES = ("pandas", "polars", "pyarrow")
 
 
@@ -40,6 +41,8 @@ class Table:
     notes : what was read, line by line
     dropped : rows left out because of missing values
     origin : "pandas", "polars" or "pyarrow" if it came from such a DataFrame: what ``to_frame`` gives back
+    weights : (n,) weights of the rows, from the column named by ``weights=``, or None; the command line hands
+        them to ``fit``, in Python: ``model.fit(table, sample_weight=table.weights)``
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Table:
         notes: Sequence[str] = (),
         dropped: int = 0,
         origin: str | None = None,
+        weights: Any = None,
     ) -> None:
         rows = np.array(values, dtype=np.float64, order="C")
         if rows.ndim != 2 or rows.shape[1] != len(columns):
@@ -61,6 +65,12 @@ class Table:
         if index is not None and len(index) != len(rows):
             raise DataError(f"The index has {len(index)} entries for {len(rows)} rows.")
         rows.flags.writeable = False
+        if weights is not None:
+            weights = np.array(weights, dtype=np.float64)
+            if weights.shape != rows.shape[:1]:
+                raise DataError(f"There are weights of shape {weights.shape} for {len(rows)} rows.")
+            weights.flags.writeable = False
+        self.weights: NDArray[np.float64] | None = weights
         self._values: NDArray[np.float64] = rows
         self.columns = Columns(columns.names, columns.dtypes, columns.decimals, "table")
         self.set_aside = dict(set_aside or {})
@@ -165,6 +175,7 @@ class Table:
             index=index,
             notes=self.notes,
             origin=self.origin,
+            weights=None if self.weights is None else self.weights[key],
         )
 
     def _select(self, keys: Any) -> Table:
@@ -184,6 +195,7 @@ class Table:
             notes=self.notes,
             dropped=self.dropped,
             origin=self.origin,
+            weights=self.weights,
         )
 
     def _column(self, key: Any) -> NDArray[Any]:
@@ -212,10 +224,11 @@ class Table:
             return library.DataFrame(typed, index=self.index)
         return library.DataFrame(typed) if kind == "polars" else library.table(typed)
 
-    def summary(self) -> list[tuple[str, str, str, int, str]]:
-        """Return one (name, dtype, recorded precision, missing values, range) per column."""
+    def summary(self, most: int | None = None) -> list[tuple[str, str, str, int, str]]:
+        """Return one (name, dtype, recorded precision, missing values, range) per column, or of the first
+        ``most`` columns."""
         lines = []
-        for j in range(len(self.columns)):
+        for j in range(len(self.columns))[:most]:
             column = self._values[:, j]
             present = column[~np.isnan(column)]
             spread = f"{present.min():g} to {present.max():g}" if present.size else "no value"
@@ -243,26 +256,39 @@ class Table:
 
     def _remarks(self) -> list[str]:
         aside = [f"set aside: {printable(name)} ({why})" for name, why in self.set_aside.items()]
+        if len(aside) > _SHOWN:
+            aside[_SHOWN:] = [f"set aside: {len(aside) - _SHOWN} more columns"]
         dropped = [f"{counted(self.dropped, 'row')} with missing values dropped"] if self.dropped else []
-        return [*map(printable, self.notes), *aside, *dropped]
+        weighed = []
+        if self.weights is not None:
+            weighed = [
+                f"weights: {self.weights.min():g} to {self.weights.max():g}, sum {self.weights.sum():g}"
+            ]
+        return [*map(printable, self.notes), *aside, *dropped, *weighed]
 
-    def __repr__(self) -> str:
-        cells = [[str(cell) for cell in row] for row in self.summary()]
+    def describe(self) -> str:
+        """Return what was read: source and format, rows, columns with their types, recorded precision and
+        missing values, what was set aside and why, what was dropped. ``print(table)`` shows the same."""
+        cells = [[str(cell) for cell in row] for row in self.summary(_SHOWN)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [self._title()]
+        lines, some = [self._title()], any(self.missing)
         for row in cells:
             name, dtype, precision, missing, spread = (
                 cell.ljust(width) for cell, width in zip(row, widths, strict=True)
             )
-            gaps = f"  {missing} missing" if any(self.missing) else ""
+            gaps = f"  {missing} missing" if some else ""
             lines.append(f"  {name}  {dtype}  {precision}{gaps}  {spread}".rstrip())
+        if self.shape[1] > _SHOWN:
+            lines.append(f"  ... and {self.shape[1] - _SHOWN} more columns")
         return "\n".join([*lines, *self._remarks()])
+
+    __repr__ = describe
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{word}</th>" for word in ("column", "dtype", "recorded", "missing", "range"))
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in self.summary()
+            for row in self.summary(_SHOWN)
         )
         remarks = "".join(f"<br>{html.escape(line)}" for line in self._remarks())
         return (

@@ -68,6 +68,35 @@ def detect_decimals(column: NDArray[Any], dtype: str | None = None) -> int | Non
     return decimals if _evidence(sample, recorded, decimals) >= _EVIDENCE_BITS else None
 
 
+class Precision:
+    """:func:`detect_decimals` for a column that comes in blocks.
+
+    Parameters
+    ----------
+    dtype : dtype the values were recorded in
+    """
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = np.dtype(dtype)
+        self._sample: NDArray[np.float64] | None = None
+        self.decimals: int | None = 0
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Widen ``decimals`` to what this block needs; None once and for all if it is continuous."""
+        if self._dtype.kind != "f" or self.decimals is None:
+            return
+        if self._sample is None:
+            self._sample = _present(values[:_SAMPLE])
+            self.decimals = detect_decimals(values, self._dtype.name)
+            return
+        for start in range(0, len(values), _BLOCK):
+            climbed = _climb(_present(values[start : start + _BLOCK]), self._dtype, self.decimals)
+            if climbed is None or _evidence(self._sample, self._dtype, climbed) < _EVIDENCE_BITS:
+                self.decimals = None
+                return
+            self.decimals = climbed
+
+
 def _present(column: NDArray[Any]) -> NDArray[np.float64]:
     values = np.asarray(column, dtype=np.float64)
     missing = np.isnan(values)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pofx.models.kde import KDE as KDE
     from pofx.models.mixture import GaussianMixture as GaussianMixture
     from pofx.models.registry import load as load
+    from pofx.show.plot import figure as figure
+    from pofx.show.plot import plot as plot
     from pofx.show.report import report as report
 
 __version__ = "0.1.0"
@@ -46,8 +48,10 @@ _PLACES = {
     "compare": "pofx.evaluate.compare:compare",
     "diagnose": "pofx.data.diagnose:diagnose",
     "errors": "pofx.errors",
+    "figure": "pofx.show.plot:figure",
     "fit": "pofx.auto:fit",
     "load": "pofx.models.registry:load",
+    "plot": "pofx.show.plot:plot",
     "read": "pofx.data.read:read",
     "report": "pofx.show.report:report",
     "worlds": "pofx.data.worlds",
@@ -66,8 +70,10 @@ __all__ = [
     "compare",
     "diagnose",
     "errors",
+    "figure",
     "fit",
     "load",
+    "plot",
     "read",
     "report",
     "worlds",

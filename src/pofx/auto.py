@@ -23,7 +23,7 @@ def candidates(random_state: Any = None) -> dict[str, Density]:
     return {type(model).__name__: model for model in models}
 
 
-def fit(X: Any, *, folds: int = 5, random_state: Any = 0) -> Density:
+def fit(X: Any, *, sample_weight: Any = None, folds: int = 5, random_state: Any = 0) -> Density:
     """Return the best of the candidates for these rows, fitted to all of them.
 
     The same as ``compare(candidates(), X).best``; use :func:`pofx.compare` to see how it was chosen.
@@ -31,9 +31,17 @@ def fit(X: Any, *, folds: int = 5, random_state: Any = 0) -> Density:
     Parameters
     ----------
     X : rows, as for ``fit`` of a model
-    folds, random_state
+    sample_weight, folds, random_state
         As for :func:`pofx.compare`.
     """
     from .evaluate.compare import compare
 
-    return compare(candidates(random_state), X, folds=folds, random_state=random_state).best
+    result = compare(
+        candidates(random_state),
+        X,
+        sample_weight=sample_weight,
+        folds=folds,
+        random_state=random_state,
+        rivals=False,
+    )
+    return result.best

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from typing import Any
 
@@ -124,8 +125,9 @@ def test_impossible_rows_are_counted_and_rank_last() -> None:
     assert entry.held_out.outside > 30
     assert math.isnan(entry.held_out.standard_error)
     assert result.best_name == "Gaussian"
-    assert f"{entry.held_out.outside} of 120 rows called impossible; median" in str(result)
-    assert "infinitely many more than Histogram" in result.sentence
+    assert f"−inf ({entry.held_out.outside} of 120 rows in empty cells)" in str(result)
+    assert re.search(r"median (−inf|-\d+\.\d{3})", str(result))
+    assert "infinitely many nats more than Histogram" in result.sentence
     record = next(m for m in result.to_dict()["models"] if m["name"] == entry.name)
     assert record["mean"] is None
     assert record["impossible_rows"] == entry.held_out.outside
@@ -168,7 +170,7 @@ def test_names(rows: np.ndarray) -> None:
     result = pofx.compare([pofx.Gaussian(), pofx.Gaussian(), pofx.Gaussian(covariance_type="diag")], rows)
     names = {entry.name for entry in result.table}
     assert names == {"Gaussian", "Gaussian #2", "Gaussian(covariance_type='diag')"}
-    assert pofx.compare(pofx.Gaussian(), rows).best_name == "Gaussian"
+    assert pofx.compare(pofx.Gaussian(), rows).best_name == "Gaussian"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -204,3 +206,187 @@ def test_pofx_fit_is_the_best_of_the_candidates(faithful: Any) -> None:
     model = pofx.fit(table)
     assert type(model).__name__ in {"Gaussian", "GaussianMixture", "KDE", "Histogram"}
     assert model.log_density(table).shape == (272,)
+
+
+# ---------------------------------------------------------------- intervals, weights, other forms
+
+
+def test_intervals_are_of_students_t(rows: np.ndarray) -> None:
+    from scipy.stats import t
+
+    record = pofx.compare([pofx.Gaussian()], rows[:12])["Gaussian"].held_out
+    low, high = record.interval(0.9)
+    expected = t.interval(0.9, 11, record.mean, record.standard_error)
+    assert (low, high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_gain_over_one_gaussian() -> None:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(-4, 1, 100), rng.normal(4, 1, 100)])
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE("isj")], x)
+    one, other = (result[name].held_out.log_density for name in ("KDE(bandwidth='isj')", "Gaussian"))
+    assert result.gain is not None
+    assert result.gain.nats == pytest.approx((one - other).mean(), rel=1e-12)
+    assert result.gain.low < result.gain.nats < result.gain.high
+    assert f"{math.exp(result.gain.nats):.1f} times as likely" in result.sentence
+    assert pofx.compare([pofx.Gaussian()], x).gain is None
+
+
+def test_a_weight_is_a_repeated_row(rows: np.ndarray) -> None:
+    """Held out alone, a row of weight 3 counts as three; rows of weight 0 as none."""
+    w = np.random.default_rng(2).integers(0, 4, size=len(rows))
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE()], rows, sample_weight=w)
+    cut, record = result.split, result["Gaussian"].held_out
+    assert len(cut.part) == (w > 0).sum()
+    kept, weight = rows[w > 0], w[w > 0]
+    scores = np.empty(len(kept))
+    for k in range(5):
+        train, test = cut.part != k, cut.part == k
+        model = pofx.Gaussian().fit(np.repeat(kept[train], weight[train], axis=0))
+        scores[test] = model.log_density(kept[test])
+    again = np.repeat(scores, weight)
+    assert record.mean == pytest.approx(again.mean(), rel=1e-9)
+    assert record.standard_error == pytest.approx(again.std(ddof=1) / math.sqrt(len(again)), rel=1e-9)
+    assert record.median == np.sort(again)[(len(again) - 1) // 2]
+    np.testing.assert_allclose(result.fitted("Gaussian").mean(), np.repeat(kept, weight, axis=0).mean(axis=0))
+    ones = pofx.compare([pofx.Gaussian()], rows, sample_weight=np.ones(len(rows)))
+    assert ones["Gaussian"].held_out.mean == pofx.compare([pofx.Gaussian()], rows)["Gaussian"].held_out.mean
+    with pytest.raises(ParameterError, match="same weight_kind"):
+        pofx.compare([pofx.Gaussian(), pofx.KDE(weight_kind="frequency")], rows, sample_weight=w)
+
+
+def test_other_forms(rows: np.ndarray) -> None:
+    result = pofx.compare([pofx.Gaussian(), pofx.Histogram(smoothing=0), Fails()], rows)
+    frame = result.to_frame("pandas")
+    assert list(frame["name"]) == [entry.name for entry in result.table]
+    assert frame["mean"].isna().sum() == 2
+    assert result.to_frame("polars").shape == frame.shape
+    assert result.to_frame("pyarrow").num_rows == 3
+    html = result._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "there is no such thing" in html
+    record = result.to_dict()
+    assert record["schema"] == "pofx.compare/1"
+    json.dumps(record, allow_nan=False)
+    hostile = pofx.compare({"<img src=x onerror=alert(1)>": pofx.Gaussian()}, rows)
+    assert "<img" not in hostile._repr_html_()
+
+
+def test_progress_names_each_fold(rows: np.ndarray) -> None:
+    said: list[str] = []
+    pofx.compare([pofx.Gaussian()], rows, folds=3, progress=said.append)
+    assert said == [
+        "Gaussian: fold 1 of 3",
+        "Gaussian: fold 2 of 3",
+        "Gaussian: fold 3 of 3",
+        "Gaussian: all rows",
+    ]
+
+
+# ---------------------------------------------------------------- ties
+
+
+def test_bound_on_what_ties_can_give() -> None:
+    """A bump of r steps puts at most theta(r) on a lattice, whatever its place."""
+    from pofx.evaluate.ties import tie_gain
+
+    lattice = np.arange(-60, 61)
+    for r in (0.1, 0.2, 0.3, 0.4, 0.6):
+        sums = [
+            np.exp(-0.5 * ((lattice - m) / r) ** 2).sum() / (r * math.sqrt(2 * math.pi))
+            for m in np.linspace(0, 0.5, 11)
+        ]
+        assert max(sums) <= math.exp(tie_gain(r)) * (1 + 1e-9)
+        assert math.log(max(sums)) == pytest.approx(tie_gain(r), abs=1e-9)
+    assert tie_gain(0.0501) == pytest.approx(tie_gain(0.0499), abs=0.01)
+    assert tie_gain(0.25, flat=True) == pytest.approx(math.log(2.0))
+
+
+def test_finest_scales_in_data_units(rows: np.ndarray) -> None:
+    from pofx.evaluate.ties import Steps
+
+    one = Steps(np.ones(2))
+    full = pofx.Gaussian().fit(rows)
+    slices = 1.0 / np.sqrt(np.diag(np.linalg.inv(full.covariance())))
+    np.testing.assert_allclose(one.gain(full).ratios, slices, rtol=1e-10)
+    diagonal = pofx.Gaussian(covariance_type="diag").fit(rows)
+    np.testing.assert_allclose(one.gain(diagonal).ratios, rows.std(axis=0), rtol=1e-10)
+    for kind in ("full", "tied", "diag"):
+        mixture = pofx.GaussianMixture(2, covariance_type=kind).fit(rows)
+        own = [mixture.covariances_] if kind == "tied" else mixture.covariances_
+        own = [np.diag(c) if kind == "diag" else c for c in own]
+        slices = np.min([1.0 / np.sqrt(np.diag(np.linalg.inv(c))) for c in own], axis=0)
+        np.testing.assert_allclose(one.gain(mixture).ratios, slices, rtol=1e-8)
+    np.testing.assert_allclose(one.gain(pofx.KDE([0.2, 3.0]).fit(rows)).ratios, [0.2, 3.0], rtol=1e-12)
+    bins = pofx.Histogram([np.arange(-9.0, 20.0), np.arange(-9.0, 9.0, 0.5)]).fit(rows)
+    np.testing.assert_allclose(one.gain(bins).ratios, [0.5, 0.25], rtol=1e-12)
+
+
+def test_spikes_on_ties_do_not_win() -> None:
+    x = np.rint(np.random.default_rng(0).normal(70.0, 6.0, size=(400, 1)))
+    spikes, fine = pofx.KDE(0.01), pofx.KDE(0.4)
+    result = pofx.compare({"Gaussian": pofx.Gaussian(), "spikes": spikes, "fine": fine}, x)
+    entry = result["spikes"]
+    assert np.median(entry.held_out.log_density) > np.median(result["Gaussian"].held_out.log_density) + 1.0
+    assert result.best_name == "Gaussian"
+    assert entry.barred
+    assert result.table[-1].name == "spikes"
+    assert "spikes was barred: its bumps are narrower than rounding" in result.sentence
+    # narrower than a recorded cell, but not than rounding: the bound is taken off
+    record = result["fine"].held_out
+    assert not result["fine"].barred
+    assert record.taken_off == pytest.approx(math.log1p(2 * math.exp(-2 * math.pi**2 * 0.16)), abs=1e-4)
+    assert record.mean == pytest.approx(record.log_density.mean() - record.taken_off, rel=1e-12)
+    assert any("'column 0' (down to 0.8 of its recorded step of 1)" in doubt for doubt in record.doubts)
+    assert result.to_dict()["models"][-1]["barred"]
+
+
+def test_bins_of_one_step_and_continuous_columns_are_left_alone() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(4.0, size=(300, 1)).astype(float)
+    result = pofx.compare([pofx.Histogram(np.arange(-0.5, 25.0)), pofx.Gaussian()], counts)
+    assert all(entry.held_out.taken_off == 0.0 for entry in result.table)
+    halves = pofx.compare({"h": pofx.Histogram(np.arange(-0.25, 25.0, 0.5)), "g": pofx.Gaussian()}, counts)
+    assert halves["h"].held_out.taken_off == pytest.approx(math.log(2.0), rel=0.01)
+    continuous = pofx.compare([pofx.KDE(1e-3)], rng.normal(size=100))
+    assert continuous.table[0].held_out.taken_off == 0.0
+
+
+def test_every_model_too_fine_is_still_an_answer() -> None:
+    x = np.rint(np.random.default_rng(0).normal(70.0, 6.0, size=(100, 1)))
+    result = pofx.compare([pofx.KDE(0.01)], x)
+    assert result.best_name == "KDE(bandwidth=0.01)"
+    assert result.table[0].barred
+
+
+# ---------------------------------------------------------------- within the family
+
+
+def test_faithful_has_two_or_three_components_not_one(faithful: Any) -> None:
+    mixture = pofx.GaussianMixture(range(1, 5), covariance_type=["full", "tied"])
+    result = pofx.compare([mixture], pofx.read(faithful))
+    family = result.family
+    assert family is not None
+    assert (family.chosen.n_components, family.chosen.covariance_type) == (3, "tied")
+    assert family.chosen.bic == pytest.approx(2314.3, abs=0.1)  # mclust 6.0.0: EEE,3 of BIC -2314.3
+    assert family.sizes == (2, 3)
+    assert family.sentence.startswith("Two or three components, not one: BIC (smaller is better) is 2,314.3")
+    assert "7.9 more for two (full)" in family.sentence
+    assert family.sentence in result.sentence
+    assert result.to_dict()["family"]["sizes"] == [2, 3]
+    assert len(family.per_fold) == 5
+    alone = pofx.compare([pofx.GaussianMixture([1, 2])], pofx.read(faithful)["waiting"], rivals=False)
+    assert alone.family is not None
+    assert all(rival.gap is None for rival in alone.family.by_size)
+    assert pofx.compare([pofx.Gaussian()], pofx.read(faithful)).family is None
+
+
+def test_disagreement_and_close_seconds_are_said() -> None:
+    from pofx.evaluate.family import Family, Rival
+
+    chosen, two = Rival(3, "tied", 100.0, 0.0), Rival(2, "full", 101.5, 1.5, 0.03, 0.01)
+    family = Family(chosen, two, (Rival(1, "full", 150.0, 50.0), two, chosen), ())
+    assert family.disagrees
+    assert "Held-out rows disagree: they prefer two (full), by 0.030 ± 0.010 nats per row." in family.sentence
+    assert "BIC's second choice, two (full), is only 1.5 behind." in family.sentence
+    assert family.sizes == (2, 3)

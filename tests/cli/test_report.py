@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pofx.errors import FileError
 from pofx.evaluate.compare import Comparison
 from pofx.show.draw import to_png, to_svg
 from pofx.show.figure import Area, Bars, Curve, Figure, Points, Regions
+from pofx.show.next_steps import invocation
 from pofx.show.picture import picture, strongest_pair
 from pofx.show.report import is_ours, render
 
@@ -70,7 +72,7 @@ def test_page_says_what_there_is_to_say(result: Comparison) -> None:
         "faithful.csv", "272 rows", "eruptions", "waiting", "whole numbers", "3 decimals",
         "rownames was set aside",
         "Use KDE.", "Gaussian", "Histogram", "use this", "How this was computed", "pofx 0.1.0",
-        "pofx fit dir/faithful.csv --model kde -o faithful.pofx", "pofx sample faithful.pofx -n 1000",
+        " fit dir/faithful.csv --model kde -o faithful.pofx", " sample faithful.pofx -n 1000",
     ):  # fmt: skip
         assert words in page.text, words
     entry = result["Gaussian"]
@@ -146,9 +148,126 @@ def test_failures_and_impossible_rows_are_told() -> None:
     )
     page = Page(render(result, title="x"))
     assert "failed" in page.text
-    assert "8 of 8 rows called impossible" in page.text
-    assert "GaussianMixture" not in page.text
+    assert "8 of 8 rows in empty cells" in page.text
     assert "nan" not in page.text.lower()
+
+
+def test_verdict_is_argued_by_its_numbers(result: Comparison) -> None:
+    text = render(result, title="x", source="faithful.csv", command="pofx")
+    verdict = Page(re.search(r'<section class="verdict".*?</section>', text, re.S).group(0)).text  # type: ignore[union-attr]
+    assert result.gain is not None
+    assert f"{np.exp(result.gain.nats):.1f} times as likely" in verdict
+    assert f"{result.gain.nats:.3f} ± {result.gain.standard_error:.3f} nats per row" in verdict
+    second = result.table[1]
+    assert f"{-second.difference:.3f} ± {second.difference_error:.3f} more per row" in verdict
+    assert "waiting is recorded in whole numbers" in verdict  # a finding that the reader must know
+    page = Page(text)
+    assert page.text.count("Where it fails:") == 3
+    assert text.count('<svg class="plot"') == 9  # contours, residuals and calibration of each
+    for words in ("What to know about these rows", "s.e.", "geometric mean", "seed 0", "5 parts"):
+        assert words in page.text
+
+
+def test_faithful_says_two_or_three_components(faithful: Any) -> None:
+    models = [pofx.GaussianMixture(range(1, 5), covariance_type=["full", "tied"], random_state=0)]
+    page = Page(render(pofx.compare(models, pofx.read(faithful)), title="x"))
+    assert "Two or three components, not one: BIC (smaller is better) is 2,314.3" in page.text
+
+
+def test_hostile_file_and_column_names(tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    file = tmp_path / f"{name}.csv"
+    rows = np.random.default_rng(0).normal(size=(50, 3)).round(2)
+    file.write_text(f"{name},b<svg/onload=x>,c&quot;\n" + "\n".join(f"{a},{b},{c}" for a, b, c in rows))
+    result = pofx.compare({name: pofx.Gaussian(), "KDE": pofx.KDE()}, pofx.read(file))
+    page = Page(render(result, title="x", source=str(file)))  # handle_starttag refuses handlers
+    assert "img" not in page.tags
+    assert name in page.text
+
+
+def test_above_2000_rows_only_aggregates_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    for d in (1, 2, 3):
+        few, many = (
+            render(pofx.compare([pofx.Gaussian()], rng.normal(size=(n, d))), title="x") for n in (300, 2_500)
+        )
+        assert 'class="count"' in many or d == 1
+        assert 'class="dots' not in many
+        assert 'class="rug' not in many
+        assert ('class="dots' if d > 1 else 'class="rug') in few
+
+
+def test_200_columns_stay_small() -> None:
+    x = np.random.default_rng(0).normal(size=(250, 200))
+    names = [f"a rather long name of a column, number {j:03d}" for j in range(200)]
+    import pandas as pd
+
+    table = pofx.read(pd.DataFrame(x, columns=names))
+    result = pofx.compare([pofx.Gaussian(covariance_type="diag"), pofx.KDE(), pofx.Histogram()], table)
+    text = render(result, title="x")
+    assert len(text.encode()) < 1_000_000
+    assert "… and 140 more columns." in text
+
+
+def test_weights_dropped_rows_and_what_was_set_aside_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = tmp_path / "w.csv"
+    lines = [
+        f"{i},{a:.3f},{w}"
+        for i, (a, w) in enumerate(zip(rng.normal(size=60), rng.integers(1, 4, 60), strict=True), 1)
+    ]
+    file.write_text("rownames,a,w\n" + "\n".join([*lines[:-1], "60,,2"]))
+    table = pofx.read(file, weights="w", missing="drop")
+    assert table.weights is not None
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE()], table, sample_weight=table.weights)
+    page = Page(
+        render(result, title="x", source=str(file), words=[str(file), "--weights", "w"], command="pofx")
+    )
+    for words in (
+        f"Rows count by their weights, of sum {table.weights.sum():g}",
+        "1 rows with missing values were left out" if table.dropped != 1 else "were left out",
+        "rownames was set aside",
+        f"pofx fit {file} --weights w --model gaussian -o w.pofx",
+        f"score w.pofx {file} --weights w --missing drop",
+    ):
+        assert words in page.text, words
+
+
+def test_commands_run_as_printed(faithful: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shlex
+
+    from pofx.cli import main
+
+    (tmp_path / "my rows.csv").write_bytes(faithful.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE()], pofx.read("my rows.csv"), random_state=3)
+    text = render(result, title="x", source="my rows.csv", command="pofx")
+    commands = [unescape(code) for code in re.findall(r"<pre>(.*?)</pre>", text)]
+    assert [shlex.split(c)[1] for c in commands] == ["fit", "plot", "check", "score", "sample"]
+    for command in commands:
+        with pytest.raises(SystemExit) as end:
+            main(shlex.split(command)[1:])
+        assert end.value.code in (0, 1), command  # check may answer no
+    assert pofx.load("my rows.pofx").log_density(result.data) == pytest.approx(
+        result.best.log_density(result.data)
+    )
+    assert {p.name for p in tmp_path.iterdir()} >= {"my rows.png", "my rows-drawn.csv", "my rows-scores.csv"}
+
+
+def test_how_pofx_is_started_is_found_out(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    import shutil
+    import sys
+
+    monkeypatch.setattr(sys, "prefix", str(root / ".venv"))
+    monkeypatch.chdir(root)
+    assert invocation() == "python3 go.py"
+    monkeypatch.chdir(root / "tests")
+    assert invocation() == "python3 ../go.py"
+    monkeypatch.setattr(sys, "prefix", "/usr")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == "pofx" else None)
+    assert invocation() == "pofx"
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert invocation() == f"{sys.executable} -m pofx"
 
 
 # ---------------------------------------------------------------- the picture's record
@@ -211,11 +330,11 @@ def test_more_columns_show_the_strongest_pair() -> None:
     assert "the two of 4 columns" in figure.caption
 
 
-def test_many_rows_are_thinned_and_it_is_said() -> None:
+def test_many_rows_are_counted_in_cells_and_it_is_said() -> None:
     x = np.random.default_rng(0).normal(size=(5_000, 2))
     figure = picture(pofx.Gaussian().fit(x), x, "Gaussian")
-    assert len(only(figure, Points).x) == 2_000
-    assert "2,000 of the 5,000 rows" in figure.caption
+    assert not any(isinstance(mark, Points) for mark in figure.marks())
+    assert "5,000 rows, counted in cells" in figure.caption
     assert len(to_svg(figure)) < 600_000
 
 

@@ -132,7 +132,8 @@ class Density(Hooks):
         return self
 
     def _check_memory(self, n: int, d: int) -> None:
-        check_memory(self._bytes(n, d), f"Fitting {type(self).__name__} to {n:,} rows of {d:,} columns")
+        if n and d:
+            check_memory(self._bytes(n, d), f"Fitting {type(self).__name__} to {n:,} rows of {d:,} columns")
 
     def _adopt(self, params: Params, fit: Fit) -> None:
         # One call into C: no interrupt can leave the old parameters beside the new record.

@@ -94,6 +94,19 @@ class Hooks(Estimator):
     def _n_parameters(self, params: Params) -> int:
         raise self._has_no("n_parameters_")
 
+    def _finest_scale(self, params: Params) -> np.ndarray | None:
+        """Return how narrow the density's narrowest bump is along each column (d,), unit space.
+
+        The standard deviation of a kernel, or of a component along that column at given values of the
+        others; half the width of a bin. ``None``: not known. A comparison holds it against the step that
+        the column is recorded with, so that no model wins by spikes on ties.
+        """
+        return None
+
+    def _flat(self) -> bool:
+        """Return whether the bumps have edges, as bins have, and are not smooth like a Gaussian."""
+        return False
+
     def _bytes(self, n: int, d: int) -> int:
         """Return the predicted memory of a fit beyond the rows themselves."""
         return 64 * d * block_rows(d)

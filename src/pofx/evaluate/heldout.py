@@ -14,8 +14,8 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,19 +23,31 @@ from numpy.typing import NDArray
 
 from ..core.density import Density
 from ..core.estimator import unfitted
+from ..core.threads import map_ordered
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
-from ..validation import Rows, rng_from, rows_to_fit, whole_number
+from ..validation import Rows, rng_from, row_weights, rows_to_fit, whole_number
+from .ties import FINE, Steps, TieGain
 
 __all__ = ["HeldOut", "Split", "held_out", "named", "paired_difference", "split"]
+
+Floats = NDArray[np.float64]
+
+SIDE_BY_SIDE = 200_000  # numbers (rows times columns) up to which folds are fitted at the same time
+MOST_KEPT = 4_000_000  # numbers (rows times columns) up to which the fits of the folds are kept
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The rows, checked once, and the part (0 .. folds - 1) that each is held out with."""
+    """The rows, checked once, and the part (0 .. folds - 1) that each is held out with.
+
+    ``weights`` are those of the rows, adding up to the sample size; None where every row counts once.
+    """
 
     rows: Rows
     part: NDArray[np.intp]
     folds: int
+    steps: Steps
+    weights: Floats | None = None
 
     def train(self, k: int) -> Part:
         """Return the rows outside part ``k``."""
@@ -44,6 +56,13 @@ class Split:
     def test(self, k: int) -> Part:
         """Return the rows of part ``k``."""
         return Part(self.rows, self.part == k)
+
+    def fit(self, model: Density, k: int | None = None) -> Density:
+        """Return a clone fitted to the rows outside part ``k``, or to all of them."""
+        chosen = np.ones(len(self.part), dtype=bool) if k is None else self.part != k
+        w = None if self.weights is None else self.weights[chosen]
+        clone: Density = unfitted(model)
+        return clone.fit(Part(self.rows, chosen), sample_weight=w)
 
 
 class Part:
@@ -76,26 +95,59 @@ class HeldOut:
         The mean number of free parameters over the fits; infinite where the model does not count them.
     doubts : tuple of str
         What the fits themselves said a reader should know.
+    weights : ndarray (n,) or None
+        Weights of the rows.
+    ties : tuple of TieGain
+        What ties could have given each fit (:mod:`pofx.evaluate.ties`).
+    tie_gain : ndarray (n,) or None
+        The same in nats for each row; None where it is nothing.
+    models : tuple of Density
+        The fits, by fold; empty where the rows are so many that they were not kept.
     """
 
     name: str
-    log_density: NDArray[np.float64]
+    log_density: Floats
     failure: str | None
     fits: int
     passes: int
     seconds: float
     n_parameters: float
     doubts: tuple[str, ...] = ()
+    weights: Floats | None = None
+    ties: tuple[TieGain, ...] = ()
+    tie_gain: Floats | None = None
+    models: tuple[Density, ...] = ()
+
+    @property
+    def scores(self) -> Floats:
+        """The log densities less all that ties could have given them, shape (n,)."""
+        return self.log_density if self.tie_gain is None else self.log_density - self.tie_gain
 
     @property
     def mean(self) -> float:
-        """The mean held-out log density, nats per row; NaN where the model failed."""
-        return float(np.mean(self.log_density)) if len(self.log_density) else math.nan
+        """The mean score, nats per row; NaN where the model failed."""
+        return _mean(self.scores, self.weights) if len(self.log_density) else math.nan
 
     @property
     def median(self) -> float:
-        """The median, which a few rows of density zero leave as it is."""
-        return float(np.median(self.log_density)) if len(self.log_density) else math.nan
+        """The median score, which a few rows of density zero leave as it is."""
+        if not len(self.log_density):
+            return math.nan
+        if self.weights is None:
+            return float(np.median(self.scores))
+        order = np.argsort(self.scores)
+        reached = np.cumsum(self.weights[order])
+        return float(self.scores[order[int(np.searchsorted(reached, reached[-1] / 2))]])
+
+    @property
+    def taken_off(self) -> float:
+        """By how much the mean was lowered for ties, nats per row."""
+        return 0.0 if self.tie_gain is None else _mean(self.tie_gain, self.weights)
+
+    @property
+    def too_fine(self) -> bool:
+        """Whether most fits are narrower than rounding leaves anything."""
+        return 2 * sum(tie.impossible for tie in self.ties) > len(self.ties)
 
     @property
     def outside(self) -> int:
@@ -105,7 +157,12 @@ class HeldOut:
     @property
     def standard_error(self) -> float:
         """The standard error of ``mean`` over rows; NaN where the mean is not finite."""
-        return _standard_error(self.log_density)
+        return _standard_error(self.scores, self.weights)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of Student's t around the mean; NaN where there is no standard error."""
+        reach = t_quantile(level, _size(self.scores, self.weights)) * self.standard_error
+        return self.mean - reach, self.mean + reach
 
 
 def named(models: Sequence[Density] | Mapping[str, Density]) -> dict[str, Density]:
@@ -142,81 +199,141 @@ def named(models: Sequence[Density] | Mapping[str, Density]) -> dict[str, Densit
     return {str(name): model for name, model in models.items()}
 
 
-def split(X: Any, *, folds: int = 5, random_state: Any = 0, missing: str = "error") -> Split:
+def split(
+    X: Any,
+    *,
+    folds: int = 5,
+    random_state: Any = 0,
+    missing: str = "error",
+    sample_weight: Any = None,
+    weight_kind: str | None = None,
+) -> Split:
     """Check the rows and deal them into ``folds`` parts of equal size (to one row), at random by the seed.
 
-    Fewer rows than ``folds`` give one part each (leave one out).
+    Fewer rows than ``folds`` give one part each (leave one out). Rows of weight zero are left out.
 
     Raises
     ------
     DataError
         For fewer than two rows, and for rows that no model could be fitted to.
+    WeightError
+        As ``fit`` does.
     """
     folds = whole_number(folds, "folds", least=2)
     rows = rows_to_fit(X, missing=missing)
+    w = row_weights(sample_weight, len(rows.values), weight_kind=weight_kind, kept=rows.kept)
+    if w is not None and not w.all():
+        rows, w = Rows(rows.values[w > 0], rows.columns, rows.dropped, None), w[w > 0]
     n = len(rows.values)
     if n < 2:
         raise DataError(f"Holding rows out needs at least 2 rows; {n} came.")
     folds = min(folds, n)
     part = rng_from(random_state).permutation(np.arange(n) % folds)
-    return Split(rows, part, folds)
+    return Split(rows, part, folds, Steps.of(rows), w)
 
 
-def held_out(models: Mapping[str, Density], cut: Split) -> Iterator[tuple[str, int, HeldOut | None]]:
-    """Fit and score clones; yield (name, fold, None) before each fit and (name, folds, record) at the end.
+def held_out(
+    models: Mapping[str, Density], cut: Split, say: Callable[[str], None] | None = None
+) -> Iterator[HeldOut]:
+    """Fit and score clones of each model in turn; yield its record.
 
     The models given are never fitted or changed. A model that fails in one fold has failed: its record
-    holds the reason instead of numbers.
+    holds the reason instead of numbers. ``say`` is told of each fold as it is done.
     """
     for name, model in models.items():
-        log_p = np.full(len(cut.part), np.nan)
-        started = time.monotonic()
-        passes, failure, k = 0, None, 0
-        counts: list[float] = []
-        doubts: dict[
-            str, tuple[str, int]
-        ] = {}  # its words without their numbers -> (text, fits that said it)
-        for k in range(cut.folds):
-            yield name, k, None
-            try:
-                with warnings.catch_warnings(record=True) as said:
-                    warnings.simplefilter("always", PofxWarning)
-                    fitted = unfitted(model).fit(cut.train(k))
-                    log_p[cut.part == k] = fitted.log_density(cut.test(k))
-            except Exception as error:  # a stranger's model may raise anything; a comparison outlives it
-                failure = f"fold {k + 1} of {cut.folds}: {_sentence(error)}"
+        yield _one_model(name, model, cut, say or (lambda text: None))
+
+
+def _one_model(name: str, model: Density, cut: Split, say: Callable[[str], None]) -> HeldOut:
+    n, started = len(cut.part), time.monotonic()
+    log_p, gain = np.full(n, np.nan), np.zeros(n)
+    failure, fits = None, []
+
+    def fold(k: int) -> tuple[Density, Floats] | Exception:
+        try:
+            fitted = cut.fit(model, k)
+            return fitted, fitted.log_density(cut.test(k))
+        except Exception as error:  # a stranger's model may raise anything; a comparison outlives it
+            return error
+
+    # Small fits leave processors idle, so folds go side by side; Ctrl-C waits for those under way.
+    small = cut.rows.values.size <= SIDE_BY_SIDE
+    say(f"{name}: fold 1 of {cut.folds}")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", PofxWarning)
+        for k, done in enumerate((map_ordered if small else map)(fold, range(cut.folds))):
+            if isinstance(done, Exception):
+                failure = f"fold {k + 1} of {cut.folds}: {_sentence(done)}"
                 break
-            for w in said:
-                if not issubclass(w.category, PofxWarning):  # not ours to keep
-                    warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-            who = f"{type(model).__name__}: "  # said once, by whoever shows it
-            texts = [str(w.message).removeprefix(who) for w in said if issubclass(w.category, PofxWarning)]
-            passes += fitted.fit_.passes
-            counts.append(_n_parameters(fitted))
-            if not fitted.fit_.converged:
-                texts.append(f"did not converge: {fitted.fit_.message}")
-            for text in texts:
-                key = re.sub(r"[\d.e+-]+", "", text)
-                first, times = doubts.get(key, (text, 0))
-                doubts[key] = first, times + 1
-        yield (
-            name,
-            cut.folds,
-            HeldOut(
-                name=name,
-                log_density=np.empty(0) if failure else log_p,
-                failure=failure,
-                fits=k + 1,
-                passes=passes,
-                seconds=time.monotonic() - started,
-                n_parameters=math.inf if failure else float(np.mean(counts)),
-                doubts=tuple(f"{text} ({times} of {cut.folds} fits)" for text, times in doubts.values()),
-            ),
-        )
+            fits.append(done[0])
+            log_p[cut.part == k] = done[1]
+            if k + 1 < cut.folds:
+                say(f"{name}: fold {k + 2} of {cut.folds}")
+    for w in said:
+        if not issubclass(w.category, PofxWarning):  # not ours to keep
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    record = HeldOut(
+        name=name,
+        log_density=np.empty(0),
+        failure=failure,
+        fits=len(fits) + (failure is not None),
+        passes=sum(fit.fit_.passes for fit in fits),
+        seconds=time.monotonic() - started,
+        n_parameters=math.inf,
+        weights=cut.weights,
+    )
+    texts = [str(w.message) for w in said if issubclass(w.category, PofxWarning)]
+    doubts = tuple(_doubts(model, texts, fits, cut.folds))
+    if failure:
+        return replace(record, doubts=doubts)
+    ties = tuple(cut.steps.gain(fit) for fit in fits)
+    for k, tie in enumerate(ties):
+        gain[cut.part == k] = tie.nats
+    return replace(
+        record,
+        log_density=log_p,
+        n_parameters=float(np.mean([_n_parameters(fit) for fit in fits])),
+        doubts=(*doubts, *_fineness(ties, gain, cut)),
+        ties=ties,
+        tie_gain=gain if gain.any() else None,
+        models=tuple(fits) if cut.rows.values.size <= MOST_KEPT else (),
+    )
+
+
+def _doubts(model: Density, texts: list[str], fits: Sequence[Density], folds: int) -> Iterator[str]:
+    """Yield what the fits said, once each, with how many said it."""
+    texts = [text.removeprefix(f"{type(model).__name__}: ") for text in texts]  # whoever shows it says who
+    texts += [f"did not converge: {fit.fit_.message}" for fit in fits if not fit.fit_.converged]
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        found.setdefault(re.sub(r"[\d.e+-]+", "", text), []).append(text)  # alike but for numbers
+    for alike in found.values():
+        yield f"{alike[0]} ({min(len(alike), folds)} of {folds} fits)"
+
+
+def _fineness(ties: Sequence[TieGain], gain: Floats, cut: Split) -> Iterator[str]:
+    """Say where the fits are finer than the recorded step, and what follows from it."""
+    ratios = np.array([tie.ratios for tie in ties])
+    least, columns = ratios.min(axis=0), np.flatnonzero((ratios < FINE).any(axis=0))
+    if not len(columns):
+        return
+    worst = columns[np.argsort(least[columns])][:3]
+    where = ", ".join(
+        f"{cut.rows.columns.label(int(j))!r} (down to {2 * least[j]:.2g} of its recorded step of "
+        f"{cut.steps.sizes[j]:.4g})"
+        for j in worst
+    )
+    more = f" and {len(columns) - len(worst)} more columns" if len(columns) > len(worst) else ""
+    fits = int((ratios < FINE).any(axis=1).sum())
+    yield (
+        f"its bumps are narrower than what is recorded in {where}{more}, so repeated values may flatter it: "
+        f"{_mean(gain, cut.weights):.2g} nats per row, the most that this can give, are taken off its score "
+        f"({fits} of {len(ties)} fits)"
+    )
 
 
 def paired_difference(one: HeldOut, other: HeldOut) -> tuple[float, float]:
-    """Return the mean of one's minus the other's held-out log density, and its paired standard error.
+    """Return the mean of one's minus the other's held-out score, and its paired standard error.
 
     Rows are compared with themselves, so what makes a row hard for every model cancels. Rows that only one
     of them calls impossible make the difference infinite; those that both do are left out.
@@ -224,16 +341,37 @@ def paired_difference(one: HeldOut, other: HeldOut) -> tuple[float, float]:
     if one.failure or other.failure:
         return math.nan, math.nan
     both = np.isneginf(one.log_density) & np.isneginf(other.log_density)
-    difference = one.log_density[~both] - other.log_density[~both]
+    difference = one.scores[~both] - other.scores[~both]
+    weights = None if one.weights is None else one.weights[~both]
     if not len(difference):
         return 0.0, math.nan
-    return float(np.mean(difference)), _standard_error(difference)
+    return _mean(difference, weights), _standard_error(difference, weights)
 
 
-def _standard_error(values: NDArray[np.float64]) -> float:
-    if len(values) < 2 or not np.isfinite(values).all():
+def t_quantile(level: float, n: float) -> float:
+    """Return how many standard errors of a mean of ``n`` rows an interval of this level reaches."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(n - 1.0, 1.0), 0.5 + level / 2.0))
+
+
+def _size(values: Floats, weights: Floats | None) -> float:
+    return float(len(values)) if weights is None else float(weights.sum())
+
+
+def _mean(values: Floats, weights: Floats | None) -> float:
+    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
+
+
+def _standard_error(values: Floats, weights: Floats | None = None) -> float:
+    """The standard deviation over the root of the sample size; a row of weight w counts as w rows."""
+    n = _size(values, weights)
+    if len(values) < 2 or n <= 1.0 or not np.isfinite(values).all():
         return math.nan
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    if weights is None:
+        return float(np.std(values, ddof=1) / math.sqrt(n))
+    square = weights @ np.square(values - _mean(values, weights)) / (n - 1.0)
+    return float(math.sqrt(square / n))
 
 
 def _n_parameters(model: Density) -> float:

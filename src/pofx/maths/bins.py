@@ -185,10 +185,15 @@ def knuth_log_posterior(counts: np.ndarray, width: float) -> float:
 
 
 def orientation(sample: Sample) -> float:
-    """+1, or -1 where the mean lies above mid-range: where a grid cannot be symmetric, its mirror image
-    then goes with the mirror image of the column. Near-symmetric columns count as +1."""
-    middle = (sample.values[0] + sample.values[-1]) / 2
-    return -1.0 if sample.mean() - middle > 1e-6 * sample.span else 1.0
+    """+1, or -1 where the column leans to the upper side: where a grid cannot be symmetric, its mirror image
+    then goes with the mirror image of the column. It leans by its mean about mid-range, or, where that is 0
+    (as it often is in rounded columns), by the next odd moment. Symmetric columns count as +1."""
+    u = (sample.values - (sample.values[0] + sample.values[-1]) / 2) / sample.span
+    for power in (1, 3, 5, 7):
+        moment = float(np.sum(sample.weights * u**power)) / sample.n
+        if abs(moment) > 1e-6:
+            return -1.0 if moment > 0 else 1.0
+    return 1.0
 
 
 def blocks_edges(sample: Sample, step: float | None = None, *, p0: float = 0.05) -> tuple[np.ndarray, int]:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
-__all__ = ["LOG_2PI", "Diagonal", "Full", "LowRank", "gaussian_kl"]
+__all__ = ["LOG_2PI", "Diagonal", "Full", "LowRank", "gaussian_kl", "slice_sd"]
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -148,6 +148,15 @@ class LowRank:
 
 
 Covariance = Full | Diagonal | LowRank
+
+
+def slice_sd(factor: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column given all others: (Σ⁻¹)_jj^(-1/2), shape (…, d).
+
+    ``factor`` (…, d, d) is the Cholesky factor of Σ.
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.asarray(1.0 / np.sqrt(np.square(np.linalg.inv(factor)).sum(axis=-2)))
 
 
 def gaussian_kl(gap: np.ndarray, first: Covariance, second: Covariance) -> float:

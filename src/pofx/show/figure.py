@@ -1,69 +1,136 @@
 """A figure as plain data: marks, axes and units. Renderers draw it, tests read it.
 
-A figure is one or more panels on a grid that share their axes along rows and columns. Every number a reader
-could take off the picture is here, in data units.
+A figure is one or more panels that share axes along rows and columns. Every number a reader could take off
+the picture is here, in data units. ``to_dict`` gives lists, numbers and texts fit for JSON (a number that is
+not finite is null: where a density vanishes, its logarithm), and ``from_dict`` the same figure back.
+
+A mark says what it is (``role``), not how it looks: colours and widths belong to the renderer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Area", "Axis", "Bars", "Curve", "Figure", "Mark", "Panel", "Points", "Regions"]
+from pofx.errors import ParameterError
+
+__all__ = [
+    "SCHEMA",
+    "Area",
+    "Axis",
+    "Band",
+    "Bars",
+    "Cells",
+    "Curve",
+    "Figure",
+    "Legend",
+    "Mark",
+    "Note",
+    "Panel",
+    "Points",
+    "Regions",
+    "Shades",
+]
 
 SCHEMA = "pofx.figure/1"
 
 Array = NDArray[np.float64]
+Role = Literal["model", "rows", "draws", "truth", "context", "series", "chosen", "irregular"]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures, and from where to where."""
+    """What an axis measures, in which unit ("" where nobody said), and from where to where.
+
+    ``at`` names the places of the ticks where they matter (whole numbers of components, say).
+    """
 
     label: str
     low: float
     high: float
     ticks: bool = True
+    unit: str = ""
+    at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Rows as dots; ``y`` is None for ticks along the x axis (a rug)."""
+    """Dots at (x, y); ``y`` is None for ticks along the x axis (a rug)."""
 
+    kind: ClassVar[str] = "points"
     x: Array
     y: Array | None
     label: str
+    role: Role = "rows"
+    series: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Bars:
     """A histogram on the scale of a density: ``heights[k]`` between ``edges[k]`` and ``edges[k + 1]``."""
 
+    kind: ClassVar[str] = "bars"
     edges: Array
     heights: Array
     label: str
+    role: Role = "rows"
+    series: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Rows counted in a grid: ``counts[i, j]`` between ``x[j]``, ``x[j + 1]`` and ``y[i]``, ``y[i + 1]``."""
+
+    kind: ClassVar[str] = "cells"
+    x: Array
+    y: Array
+    counts: Array
+    label: str
+    role: Role = "rows"
+    series: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A line through (x, y)."""
+    """A line through (x, y); with ``dots``, the points that it joins are marked."""
 
+    kind: ClassVar[str] = "curve"
     x: Array
     y: Array
     label: str
+    role: Role = "model"
+    series: int = 0
+    dots: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """The ground under a curve between ``low`` and ``high``."""
+    """The ground under a curve."""
 
+    kind: ClassVar[str] = "area"
     x: Array
     y: Array
     label: str
+    role: Role = "model"
+    series: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What lies between two curves, and the probability that it holds at each x."""
+
+    kind: ClassVar[str] = "band"
+    x: Array
+    low: Array
+    high: Array
+    mass: float
+    label: str
+    role: Role = "model"
+    series: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,30 +141,81 @@ class Regions:
     the probability ``masses[k]``; levels ascend, so masses descend.
     """
 
+    kind: ClassVar[str] = "regions"
     x: Array
     y: Array
     log_density: Array
     levels: tuple[float, ...]
     masses: tuple[float, ...]
     label: str
+    role: Role = "model"
+    series: int = 0
+    filled: bool = True
 
 
-Mark = Points | Bars | Curve | Area | Regions
+@dataclass(frozen=True, eq=False)
+class Shades:
+    """A density on a grid, in ``levels`` equal steps from zero to its peak on the grid."""
+
+    kind: ClassVar[str] = "shades"
+    x: Array
+    y: Array
+    log_density: Array
+    levels: int
+    label: str
+    role: Role = "model"
+    series: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Note:
+    """Words beside the point (x, y)."""
+
+    kind: ClassVar[str] = "note"
+    x: float
+    y: float
+    text: str
+    label: str = ""
+    role: Role = "context"
+    series: int = 0
+
+
+Mark = Points | Bars | Cells | Curve | Area | Band | Regions | Shades | Note
+KINDS: dict[str, Callable[..., Mark]] = {
+    cls.kind: cls for cls in (Points, Bars, Cells, Curve, Area, Band, Regions, Shades, Note)
+}
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The marks that the key explains, by their labels and in this order."""
+
+    labels: tuple[str, ...]
+    title: str = ""
+    place: Literal["inside", "right"] = "inside"
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Marks over two axes; ``place`` is its part of the picture: the middle, or a strip beside it."""
+    """Marks over two axes.
+
+    ``place`` is its part of the picture: the middle, a strip beside it, or the cell ``(row, column)`` of a
+    corner view. ``equal`` asks for the same length per unit along both axes.
+    """
 
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
-    place: Literal["main", "top", "right"] = "main"
+    place: Literal["main", "top", "right", "cell"] = "main"
+    row: int = 0
+    column: int = 0
+    equal: bool = False
+    legend: Legend | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A picture: what it shows in words (``title``, ``caption``), and its panels."""
+    """A picture: what it shows in words (``title``, and the sentences of ``caption``), and its panels."""
 
     title: str
     caption: str
@@ -109,27 +227,84 @@ class Figure:
         for panel in self.panels:
             yield from panel.marks
 
+    @property
+    def main(self) -> Panel:
+        """The panel in the middle; of a corner view the first pair of columns."""
+        wanted = (p for p in self.panels if p.place == "main" or p.row > p.column)
+        return next(wanted, self.panels[0])
+
     def to_dict(self) -> dict[str, Any]:
-        """Return nested dicts and lists of numbers and texts; each mark says its kind."""
-        plain = asdict(self)
-        for panel, record in zip(self.panels, plain["panels"], strict=True):
-            record["marks"] = [
-                {
-                    "kind": type(mark).__name__.lower(),
-                    **{f.name: _plain(getattr(mark, f.name)) for f in fields(mark)},
-                }
-                for mark in panel.marks
-            ]
-        return plain
+        """Return nested dicts and lists of numbers and texts, fit for JSON; each mark says its kind."""
+        return dict(_plain(self))
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Figure:
+        """Return the figure of a record that ``to_dict`` gave.
+
+        Raises
+        ------
+        ParameterError
+            Where it is not a record of this schema.
+        """
+        schema = record.get("schema") if isinstance(record, Mapping) else None
+        if schema != SCHEMA:
+            raise ParameterError(f"Expected a figure of schema {SCHEMA!r}; got {schema!r}.")
+        try:
+            return cls(record["title"], record["caption"], tuple(map(_panel, record["panels"])))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ParameterError(f"The record of the figure is damaged: {error!r}") from None
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return (
-            [None if not np.isfinite(v) else float(v) for v in value]
-            if value.ndim == 1
-            else [_plain(row) for row in value]
-        )
+        kept = value.astype(object)
+        kept[~np.isfinite(value)] = None
+        return kept.tolist()
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, Figure | Panel | Axis | Legend):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mark):
+        return {"kind": value.kind, **{f.name: _plain(getattr(value, f.name)) for f in fields(value)}}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _panel(record: Mapping[str, Any]) -> Panel:
+    legend = record["legend"]
+    return Panel(
+        **{
+            **record,
+            "x": _built(Axis, record["x"]),
+            "y": _built(Axis, record["y"]),
+            "marks": tuple(
+                _built(KINDS[m["kind"]], {k: v for k, v in m.items() if k != "kind"}) for m in record["marks"]
+            ),
+            "legend": None if legend is None else _built(Legend, legend),
+        }
+    )
+
+
+T = TypeVar("T")
+
+
+def _built(cls: Callable[..., T], record: Mapping[str, Any]) -> T:
+    types = {f.name: str(f.type) for f in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{name: _typed(value, types[name]) for name, value in record.items()})
+
+
+def _typed(value: Any, kind: str) -> Any:
+    if kind.startswith("Array"):
+        # null stands for what is not finite, and that is the logarithm of a vanishing density
+        nothing = -np.inf
+        return (
+            None
+            if value is None
+            else np.array([[nothing if v is None else v for v in row] for row in value], dtype=float)
+            if len(value) and isinstance(value[0], list)
+            else np.array([nothing if v is None else v for v in value], dtype=float)
+        )
+    if kind.startswith("tuple[float"):
+        return tuple(-np.inf if v is None else float(v) for v in value)
+    return tuple(value) if kind.startswith("tuple") else value

@@ -316,6 +316,12 @@ class Histogram(Density):
     def _n_parameters(self, params: Params) -> int:
         return max(len(params.counts) - 1, 0) + bool(np.isfinite(params.log_extra))
 
+    def _finest_scale(self, params: Params) -> np.ndarray:
+        return np.array([0.5 * np.diff(edges).min() for edges in Box.from_params(params).edges])
+
+    def _flat(self) -> bool:
+        return True
+
     # ---------------------------------------------------------------- one column
 
     def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:

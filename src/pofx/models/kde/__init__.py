@@ -266,6 +266,12 @@ class KDE(Density):
     def _n_parameters(self, params: Params) -> int:
         return int(params.points.size + params.bandwidth.size)
 
+    def _finest_scale(self, params: Params) -> np.ndarray:
+        return np.asarray(params.bandwidth)
+
+    def _flat(self) -> bool:
+        return kernel_named(self.kernel).radius < math.inf
+
     # ---------------------------------------------------------------- the field's names, in data units
 
     @property

@@ -53,7 +53,7 @@ def check_covariances(covariances: Any, name: str, structure: Structure, k: int,
     """
     kind = structure.name
     shape: tuple[int, ...] = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
-    c = _array(covariances, name, len(shape))
+    c = _array(covariances, name, None)
     if c.shape != shape:
         raise ParameterError(f"{name} needs shape {shape} for covariance_type={kind!r}; got {c.shape}.")
     if structure.diagonal:
@@ -81,12 +81,12 @@ def check_covariances(covariances: Any, name: str, structure: Structure, k: int,
     return c
 
 
-def _array(value: Any, name: str, ndim: int) -> np.ndarray:
+def _array(value: Any, name: str, ndim: int | None) -> np.ndarray:
     try:
         a = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ParameterError(f"{name} must be numbers; got {value!r:.80}.") from None
-    if a.ndim != ndim or a.size == 0:
+    if ndim is not None and (a.ndim != ndim or a.size == 0):
         raise ParameterError(f"{name} needs {ndim} axes and at least one entry; got shape {a.shape}.")
     if not np.isfinite(a).all():
         at = [int(i) for i in np.argwhere(~np.isfinite(a))[0]]
@@ -134,7 +134,7 @@ def state_from_given(rows: CachedRows, k: int, start: dict[str, np.ndarray]) -> 
     else:
         from .starts import ward_on_sketch
 
-        labels = ward_on_sketch(rows.y, rows.w, k, np.random.default_rng(0))[k - 1]
+        labels = ward_on_sketch(rows.y, rows.w, [k], np.random.default_rng(0))[k]
     state = state_from_labels(rows, labels[None], k)
     if "means" in start:
         state[1 : 1 + d] = means.T

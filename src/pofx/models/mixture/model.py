@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.special import log_ndtr
 
 from ...core.density import Density, in_data_units
@@ -23,11 +22,15 @@ from ...core.params import Params
 from ...core.threads import one_blas_thread
 from ...core.units import Units
 from ...errors import NumericalError, ParameterError
-from ...maths.gaussian import LOG_2PI
+from ...maths.gaussian import LOG_2PI, slice_sd
 from ...validation import Columns, real_number, rows_to_query, whole_number
+from . import parameters
 from .centred import component_logs, log_sum_exp
-from .fit import Plan, fit_mixture
+from .fit import fit_mixture
+from .fitting import CACHE_BYTES, DISTINCT_ELEMENTS, SUBSAMPLE, Plan
 from .given import check_covariances, check_means, check_weights, given_start, unit_covariances
+from .rows import FEATURES_UP_TO, n_features
+from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, Structure, structure
 
 __all__ = ["GaussianMixture"]
@@ -154,7 +157,7 @@ class GaussianMixture(Density):
         c = check_covariances(c, "covariances", s, k, d)
         columns = Columns.plain(d, names)
         centre = w @ m
-        reach = np.sqrt(_variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
+        reach = np.sqrt(parameters.variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
         exponent = np.frexp(reach)[1].astype(np.int64)
         units = Units(centre, exponent)
         cov = unit_covariances(c, s, k, units)
@@ -163,7 +166,9 @@ class GaussianMixture(Density):
             values["variances"] = cov
         else:
             values["cholesky"] = np.linalg.cholesky(cov[0] if s.shared else cov)
-        return cls._from_values(_ordered(values), units, columns, n_components=k, covariance_type=s.name)
+        return cls._from_values(
+            parameters.ordered(values), units, columns, n_components=k, covariance_type=s.name
+        )
 
     # ---------------------------------------------------------------- what was asked for
 
@@ -233,11 +238,17 @@ class GaussianMixture(Density):
         return fit_mixture(data, plan, rng, start)
 
     def _bytes(self, n: int, d: int) -> int:
-        k = max(self._sizes())
-        p = 1 + d + d * (d + 1) // 2
-        # Rows and features of the search, the states of its runs, and what all rows may keep.
-        states = 8 * p * k * k * 24
-        return 8 * min(n, 20_000) * (3 * d + min(p, 561)) + states + min(8 * n * (d + p), 2**26)
+        sizes, structures = self._sizes(), self._structures(d)
+        rows, several = min(max(n, 1), SUBSAMPLE), len(sizes) * len(structures) > 1
+        # The starts' states, which the search keeps below a set amount of work; then one batch of them.
+        one = sum(n_features(d, s.diagonal) * (sum(sizes) if several else 3 * max(sizes)) for s in structures)
+        starts = min(3 * (self.n_init or N_INIT), max(4, int(SCREEN_WORK / (24 * rows * one))))
+        largest = max(n_features(d, s.diagonal) for s in structures) * max(sizes)
+        search = starts * one + 16 * max(BATCH_ELEMENTS, largest)
+        features = rows * sum(
+            n_features(d, k) for k in {s.diagonal for s in structures} if d <= FEATURES_UP_TO
+        )
+        return 8 * (search + features + 4 * min(n * d, DISTINCT_ELEMENTS)) + min(8 * n * d, CACHE_BYTES)
 
     # ---------------------------------------------------------------- the distribution
 
@@ -245,7 +256,7 @@ class GaussianMixture(Density):
         """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n)."""
         with np.errstate(divide="ignore"):
             log_weight = np.log(params.weights)
-        return component_logs(x, log_weight, params.means, _factors(params))
+        return component_logs(x, log_weight, params.means, parameters.factors(params))
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
@@ -255,7 +266,7 @@ class GaussianMixture(Density):
         k, d = params.means.shape
         label = rng.choice(k, size=n, p=params.weights)
         x = rng.standard_normal((n, d))
-        factor = _factors(params)
+        factor = parameters.factors(params)
         if "variances" in params:
             return params.means[label] + x * factor[label, 0]
         for c in range(k):
@@ -264,76 +275,13 @@ class GaussianMixture(Density):
         return params.means[label] + x
 
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
-        try:
-            s = structure(values["covariance_type"])
-            weights, means = values["weights"], values["means"]
-            own = values["variances" if s.diagonal else "cholesky"]
-        except KeyError as missing:
-            raise ParameterError(f"A mixture needs {missing} among its parameters.") from None
-        k = len(weights) if isinstance(weights, np.ndarray) and weights.ndim == 1 else 0
-        shape = (k, d) if s.diagonal else ((d, d) if s.shared else (k, d, d))
-        expected = {"weights": (weights, (k,)), "means": (means, (k, d)), "covariances": (own, shape)}
-        for name, (value, wanted) in expected.items():
-            right = isinstance(value, np.ndarray) and value.shape == wanted and value.dtype == np.float64
-            if not right or k == 0:
-                came = getattr(value, "shape", value)
-                raise ParameterError(f"{name} must be float64 of shape {wanted}; got {came!r}.")
-            if not np.isfinite(value).all():
-                raise ParameterError(f"{name} must be finite.")
-        if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-9:
-            raise ParameterError(
-                f"weights must be a point of the simplex: at least 0 (smallest {weights.min():.3g}), "
-                f"of sum 1 (off by {weights.sum() - 1.0:.3g})."
-            )
-        if s.diagonal:
-            if not (own > 0).all():
-                raise ParameterError(f"variances must be positive; the smallest is {own.min():.3g}.")
-        elif not (np.diagonal(own, 0, -2, -1) > 0).all() or np.triu(own, 1).any():
-            raise ParameterError(
-                "cholesky must be lower triangular with a positive diagonal: covariances must be positive "
-                "definite."
-            )
+        parameters.check(values, d)
 
     def _marginal(self, params: Params, keep: list[int]) -> dict[str, Any]:
-        values = {"weights": params.weights, "means": params.means[:, keep]}
-        if "variances" in params:
-            return self._part(params, {**values, "variances": params.variances[:, keep]})
-        rows = params.cholesky[..., keep, :]
-        factor = np.linalg.cholesky(rows @ np.swapaxes(rows, -1, -2))
-        return self._part(params, {**values, "cholesky": factor})
+        return parameters.marginal(params, keep)
 
     def _condition(self, params: Params, given: list[int], z: np.ndarray) -> dict[str, Any]:
-        """p(x_r | x_g) = Σ_k w_k N(x_g; …) / Σ_l w_l N(x_g; …) · N(x_r | x_g; k)."""
-        d = params.means.shape[1]
-        rest = [j for j in range(d) if j not in given]
-        gap = z - params.means[:, given]
-        with np.errstate(divide="ignore"):
-            logs = np.log(params.weights)
-        if "variances" in params:
-            variance = params.variances[:, given]
-            logs = logs - 0.5 * (np.log(variance) + gap * gap / variance).sum(axis=1)
-            values = {"means": params.means[:, rest], "variances": params.variances[:, rest]}
-        else:
-            # With the given columns first, the Cholesky factor holds the regression and the residual.
-            sigma = params.cholesky @ np.swapaxes(params.cholesky, -1, -2)
-            order, g = given + rest, len(given)
-            factor = np.linalg.cholesky(sigma[..., order, :][..., order])
-            means = np.empty((len(gap), len(rest)))
-            for k, here in enumerate(gap):
-                own = factor if factor.ndim == 2 else factor[k]
-                white = solve_triangular(own[:g, :g], here, lower=True)
-                logs[k] -= np.log(np.diag(own)[:g]).sum() + 0.5 * (white @ white)
-                means[k] = params.means[k, rest] + own[g:, :g] @ white
-            values = {"means": means, "cholesky": np.ascontiguousarray(factor[..., g:, g:])}
-        if not np.isfinite(logs).any():
-            raise NumericalError("The given values are so far out that their density is zero in float64.")
-        w = np.exp(logs - logs.max())
-        return self._part(params, {**values, "weights": w / w.sum()})
-
-    def _part(self, params: Params, values: dict[str, Any]) -> dict[str, Any]:
-        kind = str(params.covariance_type)
-        hyper = {"n_components": len(params.weights), "covariance_type": kind}
-        return {**_ordered({**values, "covariance_type": kind}), "__hyper__": hyper}
+        return parameters.condition(params, given, z)
 
     def _mean(self, params: Params) -> np.ndarray:
         return np.asarray(params.weights @ params.means)
@@ -351,7 +299,7 @@ class GaussianMixture(Density):
         return np.asarray(params.cholesky @ np.swapaxes(params.cholesky, -1, -2))
 
     def _tail_logs(self, params: Params, x: np.ndarray, sign: float) -> np.ndarray:
-        sd = _factors(params)[..., 0, 0]
+        sd = parameters.factors(params)[..., 0, 0]
         z = (x - params.means) / (sd[:, None] if sd.ndim else sd)
         with np.errstate(divide="ignore"):
             return log_sum_exp(np.log(params.weights)[:, None] + log_ndtr(sign * z))
@@ -365,7 +313,7 @@ class GaussianMixture(Density):
     def _entropy(self, params: Params) -> float | None:
         if len(params.weights) > 1:
             return None
-        factor, d = _factors(params), params.means.shape[1]
+        factor, d = parameters.factors(params), params.means.shape[1]
         own = factor[0] if factor.ndim == 3 else factor
         log_det = np.log(own[0] if "variances" in params else np.diag(own)).sum()
         return float(0.5 * d * (1.0 + LOG_2PI) + log_det)
@@ -373,6 +321,12 @@ class GaussianMixture(Density):
     def _n_parameters(self, params: Params) -> int:
         k, d = params.means.shape
         return structure(params.covariance_type).n_parameters(k, d)
+
+    def _finest_scale(self, params: Params) -> np.ndarray:
+        if "variances" in params:
+            return np.asarray(np.sqrt(params.variances.min(axis=0)))
+        own = slice_sd(params.cholesky)
+        return own if own.ndim == 1 else own.min(axis=0)
 
     # ---------------------------------------------------------------- clusters and criteria
 
@@ -382,8 +336,8 @@ class GaussianMixture(Density):
         x = rows_to_query(X, params.columns, who=type(self).__name__)
         with one_blas_thread():
             logs = self._logs(params, params.units.to(x))
-            logs -= logs.max(axis=0)
-            r = np.exp(logs)
+            logs = np.maximum(logs, -np.finfo(float).max)  # where every logarithm leaves float64
+            r = np.exp(logs - logs.max(axis=0))
             return np.ascontiguousarray((r / r.sum(axis=0)).T)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -442,27 +396,3 @@ class GaussianMixture(Density):
     def n_iter_(self) -> int:
         """Passes over the rows, all starts and candidates together."""
         return max(self.fit_.passes, 1)
-
-
-def _factors(params: Mapping[str, Any]) -> np.ndarray:
-    """Return Cholesky factors (K, d, d) or (d, d), or standard deviations (K, 1, d)."""
-    if "variances" in params:
-        return np.sqrt(params["variances"])[:, None, :]
-    return np.asarray(params["cholesky"])
-
-
-def _variances(covariances: np.ndarray, s: Structure, d: int) -> np.ndarray:
-    """Return the variances per column (…, d) of covariances in scikit-learn's shape."""
-    if not s.diagonal:
-        return np.diagonal(covariances, 0, -2, -1).reshape(-1, d)
-    return np.broadcast_to(covariances.reshape(len(covariances), -1), (len(covariances), d))
-
-
-def _ordered(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the same mixture, components in the order of their means."""
-    order = np.lexsort(values["means"].T[::-1])
-    out = dict(values)
-    for name in ("weights", "means", "variances", "cholesky"):
-        if name in out and (name != "cholesky" or out[name].ndim == 3):
-            out[name] = out[name][order]
-    return out

@@ -26,7 +26,7 @@ __all__ = ["CachedRows", "Rows", "StreamedRows", "coefficients", "features", "n_
 
 CACHE_ELEMENTS = 131_072  # logits worked on at a time: 1 MB, so that they stay in the cache
 CHUNK = 4_096  # rows per task for the threads
-FEATURES_UP_TO = 32  # columns; beyond, n rows of squared features are too many to keep
+FEATURES_UP_TO = 80  # columns; beyond, squared features of the sample take more than 64 MB
 EXPANDED_ERROR = 1e-7  # nats per row that the expanded form may lose
 PARALLEL_WORK = 2e7  # multiply-adds of a pass below which threads cost more than they save
 

@@ -14,86 +14,27 @@ few rows, so a component on the floor (:data:`pofx.models.mixture.frame.REGULAR`
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .batch import squares
+from .candidate import KEEP, Candidate, Job, Run
 from .em import Mixtures, climb
+from .moves import FAR, Moves
 from .rows import CachedRows, Rows, n_features
-from .starts import (
-    Sketch,
-    doubled,
-    embedded,
-    inserted,
-    labels_from_seeds,
-    merged,
-    removed,
-    split,
-    state_from_labels,
-    ward_on_sketch,
-)
-from .structures import Structure
+from .starts import Sketch, labels_from_seeds, state_from_labels, ward_on_sketch
 
-__all__ = ["Candidate", "Run", "Search"]
+__all__ = ["Search"]
 
 SCREEN = 12  # passes in which a start shows what it is worth
-KEEP = 3  # runs of a candidate that climb
 CLIMB = 60  # passes of a climb
+SLICE = 40  # passes after which a race looks who is still in it
+PROSPECT = 100  # passes that a candidate may need to draw level at its present gain
 ROUNDS = 3  # of moves
-SAME = 1e-3  # nats within which two runs are taken for the same optimum
-FAR = 20.0  # a candidate whose BIC is this much behind is not worth further moves
-SCREEN_WORK = 4e10  # multiply-adds that screening the first starts may cost
-
-Job = tuple["Candidate", np.ndarray]
-
-
-@dataclass(eq=False)
-class Run:
-    """One run of EM: where it is, and what is known of it."""
-
-    log_likelihood: float  # in unit space
-    state: np.ndarray
-    low: bool  # on the floor: not regular
-    gap: float = math.inf  # Aitken's estimate of what is still to gain
-    trace: list[float] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Candidate:
-    """A structure and a number of components, and its best different runs so far (best first)."""
-
-    structure: Structure
-    k: int
-    wanted: bool = True  # False: searched only as a stepping stone
-    runs: list[Run] = field(default_factory=list)
-    moved: float = -math.inf  # the log-likelihood from which moves were last made
-
-    @property
-    def best(self) -> Run | None:
-        """The best run, regular ones first."""
-        return self.runs[0] if self.runs else None
-
-    @property
-    def regular(self) -> bool:
-        """Whether a regular run is known."""
-        return bool(self.runs) and not self.runs[0].low
-
-    def bic(self, total: float, d: int) -> float:
-        """Return −2 log L + k log n of the best regular run; infinite where there is none."""
-        if not self.regular:
-            return math.inf
-        return -2.0 * self.runs[0].log_likelihood + self.structure.n_parameters(self.k, d) * math.log(total)
-
-    def add(self, runs: Iterable[Run], keep: int = KEEP) -> None:
-        """Keep the best ``keep`` different runs."""
-        ordered = sorted([*self.runs, *runs], key=lambda r: (r.low, -r.log_likelihood))
-        different: list[Run] = []
-        for r in ordered:
-            if all(abs(r.log_likelihood - o.log_likelihood) > SAME or r.low != o.low for o in different):
-                different.append(r)
-        self.runs = different[:keep]
+STAGE = 3  # sizes of a structure that are tried at once where that is much work
+STAGED_WORK = 3e7  # multiply-adds of a pass over one start of every candidate that are much
+BATCH_ELEMENTS = 500_000  # numbers in the states of one batch, of which some 15 copies are held
+SCREEN_WORK = 1e10  # multiply-adds that screening the first starts may cost
 
 
 class Search:
@@ -123,6 +64,7 @@ class Search:
         self.sketched, self.sketch, self.candidates = rows, sketch, list(candidates)
         self.rng, self.n_init = rng, n_init
         self.d = sketch.z.shape[1]
+        self.moves = Moves(rows, rng, 1 + n_init // 2)
 
     @property
     def total(self) -> float:
@@ -130,14 +72,43 @@ class Search:
         return next(iter(self.rows.values())).total
 
     def go(self) -> None:
-        """Screen, climb and move, until moves no longer help."""
-        self.screen_and_climb(self.first_starts(), KEEP)
-        self.move_on(ROUNDS)
+        """Screen, climb and move, until moves no longer help.
+
+        Where one pass over all candidates is much work, they are taken in the order of their size, and a
+        structure goes no further once its BIC has risen.
+        """
+        everyone = self.candidates
+        one = sum(c.k * n_features(self.d, c.structure.diagonal) for c in everyone)
+        if len(everyone) <= STAGE or len(self.sketch) * one < STAGED_WORK:
+            self.screen_and_climb(self.first_starts(everyone), KEEP)
+            self.move_on(ROUNDS)
+            return
+        self.candidates = []
+        while more := self._next_stage(everyone):
+            self.candidates += more
+            # How many starts of each are affordable says how many are worth following up.
+            affordable = self._affordable(more)
+            self.screen_and_climb(self.first_starts(more), min(max(affordable // 3, 1), KEEP))
+            if affordable >= 3:
+                self.move_on(1)
+        self.candidates = everyone
+
+    def _next_stage(self, everyone: list[Candidate]) -> list[Candidate]:
+        """Return the next few sizes of every structure whose BIC may not have passed its least yet."""
+        out: list[Candidate] = []
+        for s in dict.fromkeys(c.structure for c in everyone):
+            mine = sorted((c for c in everyone if c.structure is s), key=lambda c: c.k)
+            tried = [c.bic(self.total, self.d) for c in mine if c in self.candidates]
+            if not tried:
+                out += mine[:STAGE]
+            elif int(np.argmin(tried)) >= len(tried) - 2:
+                out += mine[len(tried) : len(tried) + STAGE - 1]
+        return out
 
     def move_on(self, rounds: int) -> None:
         """Improve the solutions by moves."""
         for again in range(rounds):
-            jobs = self.moves(near_only=again > 0)
+            jobs = self.moves.make(self.candidates, self.total, near_only=again > 0)
             if not jobs:
                 break
             self.screen_and_climb(jobs, 2)
@@ -146,9 +117,9 @@ class Search:
         """Go on with other rows, ``share`` times as many: what is known of the runs no longer holds."""
         self.rows = rows
         for c in self.candidates:
-            c.moved = -math.inf
+            c.moved, c.fallen = -math.inf, []
             for r in c.runs:
-                r.state, r.gap, r.trace, r.low = r.state.copy(), math.inf, [], False
+                r.state, r.gap, r.trace, r.low, r.final = r.state.copy(), math.inf, [], False, False
                 r.state[0] *= share
 
     def run(self, jobs: Sequence[Job], **how: object) -> list[Run]:
@@ -157,20 +128,20 @@ class Search:
         for diagonal, these in self.rows.items():
             mine = [i for i, (c, _) in enumerate(jobs) if c.structure.diagonal == diagonal]
             mine.sort(key=lambda i: jobs[i][0].k)
-            if not mine:
-                continue
-            mixtures = Mixtures([jobs[i][0].k for i in mine], [jobs[i][0].structure for i in mine])
-            state = np.concatenate([jobs[i][1] for i in mine], axis=1)
-            result = climb(mixtures, state, these, **how)  # type: ignore[arg-type]
             constant = these.total * these.frame.log_det
-            for at, i in enumerate(mine):
-                out[i] = Run(
-                    float(result.log_likelihood[at]) + constant,
-                    result.states[at],
-                    bool(result.low[at]),
-                    float(result.gap[at]),
-                    [value + constant for value in result.traces[at]],
-                )
+            for part in _in_batches(mine, jobs, BATCH_ELEMENTS // n_features(self.d, diagonal)):
+                mixtures = Mixtures([jobs[i][0].k for i in part], [jobs[i][0].structure for i in part])
+                state = np.concatenate([jobs[i][1] for i in part], axis=1)
+                result = climb(mixtures, state, these, **how)  # type: ignore[arg-type]
+                for at, i in enumerate(part):
+                    out[i] = Run(
+                        float(result.log_likelihood[at]) + constant,
+                        result.states[at],
+                        bool(result.low[at]),
+                        float(result.gap[at]),
+                        False,
+                        [value + constant for value in result.traces[at]],
+                    )
         return [out[i] for i in range(len(jobs))]
 
     def screen_and_climb(self, jobs: Sequence[Job], keep: int) -> None:
@@ -193,97 +164,100 @@ class Search:
 
     # ---------------------------------------------------------------- starts
 
-    def first_starts(self) -> list[Job]:
+    def first_starts(self, candidates: Sequence[Candidate]) -> list[Job]:
         """Partitions of the sketch into every number of clusters, shared by all structures."""
-        labels = self._partitions(max(c.k for c in self.candidates))
+        labels = self._partitions(candidates)
         jobs: list[Job] = []
         for diagonal, rows in self.sketched.items():
-            these = [c for c in self.candidates if c.structure.diagonal == diagonal]
+            these = [c for c in candidates if c.structure.diagonal == diagonal]
             for k in sorted({c.k for c in these}):
-                use = labels[:1, 0] if k == 1 else labels[:, k - 1]
-                states = state_from_labels(rows, use, k)
+                states = state_from_labels(rows, labels[k], k)
                 jobs += [
-                    (c, states[:, s * k : (s + 1) * k]) for c in these if c.k == k for s in range(len(use))
+                    (c, states[:, s * k : (s + 1) * k])
+                    for c in these
+                    if c.k == k
+                    for s in range(len(labels[k]))
                 ]
         return jobs
 
-    def _partitions(self, k_max: int) -> np.ndarray:
-        """Return (S, k_max, n): Ward's, k-means++ and random seeds, on scaled and whitened rows in turn."""
-        sketch = self.sketch
-        if k_max == 1:
-            return np.zeros((1, 1, len(sketch)), dtype=np.int64)
+    def _affordable(self, candidates: Sequence[Candidate]) -> int:
+        """Return how many starts of each candidate can be screened for a set amount of work."""
+        one = sum(c.k * n_features(self.d, c.structure.diagonal) for c in candidates)
+        return int(SCREEN_WORK / (2.0 * SCREEN * len(self.sketch) * one))
+
+    def _partitions(self, candidates: Sequence[Candidate]) -> dict[int, np.ndarray]:
+        """Return for each size (S, n): Ward's, k-means++ and random seeds, on scaled and whitened rows."""
+        sketch, rng, sizes = self.sketch, self.rng, sorted({c.k for c in candidates})
+        single = {k: np.zeros((1, len(sketch)), dtype=np.int64) for k in sizes if k == 1}
+        several = [k for k in sizes if k > 1]
+        if not several:
+            return single
         scalings = (sketch.scaled,) if self.d == 1 else (sketch.scaled, sketch.whitened)
-        fixed = [ward_on_sketch(y, sketch.w, k_max, self.rng)[None] for y in scalings]
-        spread = [labels_from_seeds(y, sketch.w, k_max, self.n_init, self.rng) for y in scalings]
         few = max(self.n_init // 2, 1)
-        anywhere = [labels_from_seeds(y, sketch.w, k_max, few, self.rng, spread=False) for y in scalings]
-        kinds = [*spread, *anywhere]
-        # In turn, so that a limit on work takes some of every kind.
-        drawn = [part[i : i + 1] for i in range(self.n_init) for part in kinds if i < len(part)]
-        every = np.concatenate([*fixed, *drawn])
-        one = sum(c.k * n_features(self.d, c.structure.diagonal) for c in self.candidates)
-        affordable = SCREEN_WORK / (2.0 * SCREEN * len(sketch) * one)
-        return every[: max(len(fixed) + 1, int(affordable))]
-
-    def moves(self, *, near_only: bool) -> list[Job]:
-        """Return starts made from the best solutions, where they are new since the last time."""
-        d, place = self.d, {(c.structure.name, c.k): c for c in self.candidates}
-        bics = {id(c): c.bic(self.total, d) for c in self.candidates}
-        leader = min(bics.values())
-        single = len({c.structure.name for c in self.candidates}) == 1
-
-        def worth(c: Candidate | None) -> bool:
-            return c is not None and (single or not near_only or bics[id(c)] < leader + FAR)
-
-        jobs: list[Job] = []
-        for c in self.candidates:
-            best = c.best
-            if best is None or best.log_likelihood <= c.moved + SAME:
-                continue
-            c.moved = best.log_likelihood
-            state = best.state
-            more, fewer = (place.get((c.structure.name, c.k + step)) for step in (1, -1))
-            pairs = cheapest_pairs(state, d)
-            if more is not None and worth(more):
-                rows = self.sketched[c.structure.diagonal]
-                points = self.rng.choice(rows.n, min(1 + self.n_init // 2, rows.n), p=rows.w / rows.total)
-                jobs += [(more, split(state, d, k)) for k in range(c.k)]
-                jobs += [(more, inserted(state, d, rows.y[i])) for i in points]
-            if fewer is not None and worth(fewer):
-                jobs += [(fewer, merged(state, d, a, b)) for a, b in pairs[:3]]
-                jobs += [(fewer, removed(state, int(k))) for k in np.argsort(state[0], kind="stable")[:2]]
-            if fewer is None and worth(c):
-                for a, b in pairs[:2]:
-                    joined = merged(state, d, a, b)
-                    jobs += [(c, split(joined, d, k)) for k in range(c.k - 2)]
-            jobs += [
-                (other, self._in_terms_of(c, other, state))
-                for name, other in ((o.structure.contains, o) for o in self.candidates if o.k == c.k)
-                if c.structure.name in name and worth(other)
-            ]
-        return jobs
-
-    def _in_terms_of(self, special: Candidate, general: Candidate, state: np.ndarray) -> np.ndarray:
-        """Return a special case's state as a state of the structure that contains it."""
-        if special.structure.diagonal == general.structure.diagonal:
-            return state
-        return embedded(state, self.rows[True].frame, self.rows[False].frame)
+        fixed = [ward_on_sketch(y, sketch.w, several, rng) for y in scalings]
+        drawn = [labels_from_seeds(y, sketch.w, several, self.n_init, rng) for y in scalings]
+        drawn += [labels_from_seeds(y, sketch.w, several, few, rng, spread=False) for y in scalings]
+        affordable = max(len(fixed) + 1, self._affordable(candidates))
+        out = {}
+        for k in several:
+            # In turn, so that a limit on work takes some of every kind.
+            turns = [part[k][i] for i in range(self.n_init) for part in drawn if i < len(part[k])]
+            out[k] = np.stack([*(part[k] for part in fixed), *turns][:affordable])
+        return single | out
 
     # ---------------------------------------------------------------- the end
 
     def finish(
-        self, candidates: Sequence[Candidate], *, tol: float, max_iter: int, leave_floor: bool = True
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        tol: float,
+        max_iter: int,
+        leave_floor: bool = True,
+        most: int = KEEP,
+        final: bool = True,
     ) -> None:
-        """Let the runs of some candidates climb to the end."""
-        jobs = [(c, r.state) for c in candidates for r in c.runs]
-        before = [r for c in candidates for r in c.runs]
+        """Let the ``most`` best runs of some candidates climb on, to the end where it is ``final``."""
+        jobs = [(c, r.state) for c in candidates for r in c.runs[:most]]
+        before = [r for c in candidates for r in c.runs[:most]]
         for c in candidates:
-            c.runs = []
+            c.runs = c.runs[most:]
         arrived = self.run(jobs, tol=tol, max_iter=max_iter, accelerate=True, leave_floor=leave_floor)
         for (c, _), r, old in zip(jobs, arrived, before, strict=True):
             r.trace = old.trace + r.trace
             # A solution that was one already stays one, even if rounding drives it to the floor.
-            c.add([old if r.low and not old.low and old.gap < tol else r])
+            arrived_run = old if r.low and not old.low and old.gap < tol else r
+            arrived_run.final = final
+            c.add([arrived_run])
+
+    def race(
+        self, candidates: Sequence[Candidate], *, tol: float, max_iter: int, leader: float = math.inf
+    ) -> None:
+        """Let all runs start, then the best regular one of each candidate climb, and the next if it fails.
+
+        A candidate whose BIC is behind the best (of these, or ``leader``) and gains too little in a pass
+        ever to draw level is left where it is.
+        """
+        self.finish(candidates, tol=tol, max_iter=min(SCREEN, max_iter), final=False)
+        spent = SCREEN
+        while spent < max_iter:
+            leader = min([leader, *(c.bic(self.total, self.d) for c in candidates)])
+            going = [
+                c
+                for c in candidates
+                if c.regular and not c.runs[0].gap < tol and self._may_catch_up(c, leader)
+            ]
+            if not going:
+                return
+            self.finish(going, tol=tol, max_iter=min(SLICE, max_iter - spent), most=1, final=False)
+            spent += SLICE
+
+    def _may_catch_up(self, c: Candidate, leader: float) -> bool:
+        recent = c.runs[0].trace[-5:]
+        if len(recent) < 2:
+            return True
+        gain = (recent[-1] - recent[0]) / (len(recent) - 1)
+        return c.bic(self.total, self.d) - leader < 2.0 * PROSPECT * gain + FAR
 
     def close_ranks(self) -> None:
         """Make the table nesting-safe: no candidate below one that it contains.
@@ -300,17 +274,31 @@ class Search:
                     continue
                 if c.regular and c.runs[0].log_likelihood >= inner.best.log_likelihood:
                     continue
-                state = self._in_terms_of(inner, c, inner.best.state)
-                state = doubled(state) if inner.k < c.k else state
-                c.add([Run(inner.best.log_likelihood, state, False, inner.best.gap, list(inner.best.trace))])
+                state = self.moves.in_terms_of(inner, c, inner.best.state)
+                c.add(
+                    [
+                        Run(
+                            inner.best.log_likelihood,
+                            state,
+                            False,
+                            inner.best.gap,
+                            True,
+                            list(inner.best.trace),
+                        )
+                    ]
+                )
 
 
-def cheapest_pairs(state: np.ndarray, d: int) -> list[tuple[int, int]]:
-    """Return pairs of components, those whose merger costs least first."""
-    a, b = np.triu_indices(state.shape[1], 1)
-    n, mean = state[0], state[1 : 1 + d]
-    spread = state[1 + d :] if len(state) == 1 + 2 * d else state[1 + d + squares(d)]
-    spread = np.maximum(spread, 1e-300)
-    gap = ((mean[:, a] - mean[:, b]) ** 2 / (spread[:, a] + spread[:, b])).sum(axis=0)
-    order = np.argsort(gap * n[a] * n[b] / (n[a] + n[b]), kind="stable")
-    return [(int(a[i]), int(b[i])) for i in order]
+def _in_batches(which: list[int], jobs: Sequence[Job], most: int) -> Iterator[list[int]]:
+    """Yield the jobs in groups of at most ``most`` components (or of one job)."""
+    part: list[int] = []
+    held = 0
+    for i in which:
+        k = jobs[i][0].k
+        if part and held + k > most:
+            yield part
+            part, held = [], 0
+        part.append(i)
+        held += k
+    if part:
+        yield part

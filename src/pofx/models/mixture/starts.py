@@ -6,6 +6,7 @@ that neither the order of the rows nor their repetition, units or (up to ties) d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ __all__ = [
     "ward_on_sketch",
 ]
 
-START_CHUNK = 2_048
+START_ELEMENTS = 1_000_000  # memberships held at a time
 WARD_ROWS = 500  # rows on which the hierarchical clustering is built
 
 
@@ -79,9 +80,15 @@ class Sketch:
 
 
 def labels_from_seeds(
-    y: np.ndarray, w: np.ndarray, k_max: int, count: int, rng: np.random.Generator, *, spread: bool = True
-) -> np.ndarray:
-    """Return partitions into 1..k_max clusters about seed rows, shape (count, k_max, n).
+    y: np.ndarray,
+    w: np.ndarray,
+    sizes: Sequence[int],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    spread: bool = True,
+) -> dict[int, np.ndarray]:
+    """Return partitions into each of ``sizes`` clusters about seed rows: size to labels (count, n).
 
     With ``spread``, seeds are drawn with probability proportional to their squared distance from those
     drawn before (k-means++, Arthur and Vassilvitskii 2007), otherwise by weight alone. The first K seeds
@@ -90,11 +97,12 @@ def labels_from_seeds(
     n = len(y)
     nearest = np.full((count, n), np.inf)
     label = np.zeros((count, n), dtype=np.int64)
-    out = np.empty((count, k_max, n), dtype=np.int64)
-    for k in range(k_max):
-        chance = np.broadcast_to(w, (count, n)) if k == 0 or not spread else w * nearest
-        if k and not spread:
-            chance = np.where(nearest > 0, chance, 0.0)
+    out = {}
+    for k in range(max(sizes)):
+        if k == 0:
+            chance = np.broadcast_to(w, (count, n))
+        else:
+            chance = w * nearest if spread else np.where(nearest > 0, w, 0.0)
         total = np.cumsum(chance, axis=1)
         u = rng.random(count) * total[:, -1]
         seed = np.minimum((total <= u[:, None]).sum(axis=1), n - 1)
@@ -102,12 +110,13 @@ def labels_from_seeds(
         closer = distance < nearest
         nearest = np.where(closer, distance, nearest)
         label = np.where(closer, k, label)
-        out[:, k] = label
+        if k + 1 in sizes:
+            out[k + 1] = label
     return out
 
 
-def ward(y: np.ndarray, w: np.ndarray, k_max: int) -> np.ndarray:
-    """Return Ward's (1963) partitions into 1..k_max clusters, shape (k_max, n); entry k - 1 has k clusters.
+def ward(y: np.ndarray, w: np.ndarray, sizes: Sequence[int]) -> dict[int, np.ndarray]:
+    """Return Ward's (1963) partitions into each of ``sizes`` clusters: size to labels (n,).
 
     Merging a and b costs ``w_a w_b / (w_a + w_b) |m_a − m_b|²``; the cheapest pair is merged until one
     cluster is left. O(n²) memory and about n² operations.
@@ -120,10 +129,10 @@ def ward(y: np.ndarray, w: np.ndarray, k_max: int) -> np.ndarray:
     np.fill_diagonal(cost, np.inf)
     nearest = cost.argmin(axis=1)
     best = cost[np.arange(n), nearest]
-    out = np.zeros((k_max, n), dtype=np.int64)
+    out = {k: label for k in sizes if k > n}  # as many clusters as there are
     for left in range(n, 0, -1):
-        if left <= k_max:
-            out[left - 1] = np.unique(label, return_inverse=True)[1]
+        if left in sizes:
+            out[left] = np.unique(label, return_inverse=True)[1]
         if left == 1:
             break
         a = int(best.argmin())
@@ -153,18 +162,19 @@ def ward(y: np.ndarray, w: np.ndarray, k_max: int) -> np.ndarray:
     return out
 
 
-def ward_on_sketch(y: np.ndarray, w: np.ndarray, k_max: int, rng: np.random.Generator) -> np.ndarray:
-    """Return Ward's partitions (k_max, n); beyond 500 rows of a draw, the others to the nearest mean."""
+def ward_on_sketch(
+    y: np.ndarray, w: np.ndarray, sizes: Sequence[int], rng: np.random.Generator
+) -> dict[int, np.ndarray]:
+    """Return Ward's partitions; beyond 500 rows those of a weighted draw, the others to the nearest mean."""
     if len(y) <= WARD_ROWS:
-        return ward(y, w, k_max)
+        return ward(y, w, sizes)
     drawn = np.sort(rng.choice(len(y), WARD_ROWS, replace=False, p=w / w.sum()))
-    some = ward(y[drawn], np.ones(WARD_ROWS), k_max)
-    out = np.zeros((k_max, len(y)), dtype=np.int64)
-    for k in range(2, k_max + 1):
-        label = some[k - 1]
+    some = ward(y[drawn], np.ones(WARD_ROWS), sizes)
+    out = {}
+    for k, label in some.items():
         means = np.stack([y[drawn][label == c].mean(axis=0) for c in range(label.max() + 1)])
         distance = (means * means).sum(axis=1)[:, None] - 2.0 * (means @ y.T)
-        out[k - 1] = distance.argmin(axis=0)
+        out[k] = distance.argmin(axis=0)
     return out
 
 
@@ -177,8 +187,9 @@ def state_from_labels(rows: CachedRows, labels: np.ndarray, k: int) -> np.ndarra
     s, d = len(labels), rows.d
     stats = np.zeros((n_features(d, rows.diagonal), s * k))
     whole = np.zeros(len(stats))
-    for start in range(0, rows.n, START_CHUNK):
-        part = slice(start, start + START_CHUNK)
+    size = max(32, START_ELEMENTS // (s * k))
+    for start in range(0, rows.n, size):
+        part = slice(start, start + size)
         phi = rows.phi[:, part] if len(rows.phi) else features(rows.y[part], rows.diagonal)
         member = np.zeros((s, k, phi.shape[1]))
         np.put_along_axis(member, labels[:, None, part], rows.w[None, None, part], axis=1)
@@ -271,8 +282,8 @@ def inserted(state: np.ndarray, d: int, point: np.ndarray) -> np.ndarray:
     return np.concatenate([out, part[:, None]], axis=1)
 
 
-def removed(state: np.ndarray, k: int) -> np.ndarray:
-    """Return ``state`` (p, K) without component k, whose weight the others take over."""
-    out = np.delete(state, k, axis=1)
+def removed(state: np.ndarray, components: list[int]) -> np.ndarray:
+    """Return ``state`` (p, K) without some components, whose weight the others take over."""
+    out = np.delete(state, components, axis=1)
     out[0] *= state[0].sum() / out[0].sum()
     return out

@@ -1,0 +1,91 @@
+"""``pofx report``: from a file to a verdict that a person can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pofx.cli.held_out import judge, verdict
+from pofx.cli.models import make_models, set_weight_kind
+from pofx.cli.options import (
+    force_option,
+    json_option,
+    plan_option,
+    reads,
+    seed_option,
+    strict_option,
+    verb,
+    weight_kind_option,
+)
+from pofx.cli.output import clean, emit, json_text, may_write, progress, say, show
+from pofx.cli.plan import print_plan
+from pofx.cli.rows import Asked
+from pofx.cli.strictness import doubts, judged
+
+__all__ = ["command"]
+
+
+@verb(
+    "from a file to a verdict, as one HTML page",
+    "pofx report faithful.csv",
+    "pofx report world:moons,n=300 -o moons.html",
+)
+@reads(missing="drop")
+@click.option("-o", "--output", metavar="FILE", help="The HTML file; by default <stem>-report.html here.")
+@weight_kind_option
+@seed_option
+@json_option
+@plan_option
+@strict_option
+@force_option
+def report(
+    asked: Asked,
+    output: str | None,
+    weight_kind: str | None,
+    seed: int,
+    as_json: bool,
+    plan: bool,
+    strict: bool,
+    force: bool,
+) -> int:
+    """Compare four models on held-out rows and write what there is to know as one HTML file.
+
+    Prints the table and the verdict. A report of an earlier run is replaced. "-o -" writes the HTML to
+    standard output.
+    """
+    target = output or f"{asked.stem}-report.html"
+    if output and output != "-" and Path(output).suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(f"report writes HTML: give -o a name that ends in .html, not {output!r}.")
+    if as_json and target == "-":
+        raise click.UsageError("--json and -o - both want standard output; name a file for one of them.")
+    models = make_models(None, seed)
+    set_weight_kind(models.values(), weight_kind)
+    if plan:
+        return print_plan("report", asked, list(models.values()), folds=5, as_json=as_json)
+    from pofx.show.report import is_ours, render
+    from pofx.show.report import report as write
+
+    may_write(target, asked.files(), force=force, ours=is_ours)
+    result, table = judge(models, asked, seed=seed)
+    source = None if asked.data[0] == "-" else asked.data[0]  # what came through a pipe is gone
+    words = asked.words(dropped=table.dropped > 0)
+    with progress() as step:
+        if target == "-":
+            html = render(result, title=asked.stem, source=source, words=words, progress=step)
+        else:
+            write(result, target, source=source, words=words, force=True, progress=step)
+    told = verdict(result, table)
+    if target == "-":
+        show(told.rstrip("\n"))
+        emit(html)
+    elif as_json:
+        emit(json_text({**result.to_dict(), "output": target}))
+    else:
+        emit(clean(told))
+    if target != "-":
+        say(f"wrote {target}")
+    return judged(strict, converged=result.best.fit_.converged, doubtful=doubts(result))
+
+
+command = report

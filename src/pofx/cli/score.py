@@ -1,0 +1,147 @@
+"""``pofx score``: the log density of every row."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pofx.cli.models import load_model
+from pofx.cli.options import (
+    force_option,
+    json_option,
+    model_argument,
+    plan_option,
+    reads,
+    strict_option,
+    verb,
+)
+from pofx.cli.output import emit, json_text, may_write, progress, say
+from pofx.cli.plan import print_plan
+from pofx.cli.rows import Asked
+from pofx.cli.strictness import judged
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pofx.core.density import Density
+    from pofx.data.table import Table
+
+__all__ = ["command"]
+
+
+@verb(
+    "the log density of every row",
+    "pofx score faithful.pofx faithful.csv -o scored.csv",
+    "pofx score world:moons world:moons,n=20,seed=1",
+)
+@model_argument
+@reads(missing="error")
+@click.option("-o", "--output", metavar="FILE", help="The file to write; by default standard output.")
+@click.option(
+    "--as", "name", metavar="NAME", default="log_density", show_default=True, help="The new column's name."
+)
+@click.option("--verbatim", is_flag=True, help="Write text that a spreadsheet takes for a formula as it is.")
+@json_option
+@plan_option
+@strict_option
+@force_option
+def score(
+    model: str,
+    asked: Asked,
+    output: str | None,
+    name: str,
+    verbatim: bool,
+    as_json: bool,
+    plan: bool,
+    strict: bool,
+    force: bool,
+) -> int:
+    """Write the rows of DATA with the log density that a saved model gives to each, in nats.
+
+    One row for each row of DATA, in its order, all its columns kept. Columns are matched by name. A row with
+    a missing value is an error; with --missing drop its log density is left empty.
+    """
+    may_write(output, [model, *asked.files()], force=force)
+    fitted = load_model(model)
+    if plan:
+        return print_plan("score", asked, [fitted], as_json=as_json)
+    from pofx.data.cells import opened
+    from pofx.data.read import marks_of_missing
+    from pofx.errors import DataError
+    from pofx.show.rows import scored_csv
+
+    with opened(asked.source, na=marks_of_missing(asked.na)[0], header=asked.header) as (found, cells):
+        if cells.names is not None and name in cells.names:
+            raise DataError(f"DATA has a column {name!r} already; --as NAME calls the new one otherwise.")
+        table = _keeping(asked).read_for(fitted, found)
+        with progress() as step:
+            step(f"{type(fitted).__name__}: {len(table):,} rows")
+            log_p = _log_density(fitted, table)
+        values: list[float | None] = log_p.tolist()
+        if as_json:
+            text = json_text(_record(fitted, log_p, table))
+        else:
+            if verbatim:
+                say("note: text that begins with = + - @ is written as it is; a spreadsheet may run it.")
+            text = scored_csv(cells.names, cells, values, name=name, guard=not verbatim)
+    emit(text, output, force=force)
+    say(_summary(_record(fitted, log_p, table)))
+    return judged(strict)
+
+
+def _keeping(asked: Asked) -> Asked:
+    """Ask for all rows: those with gaps are scored as nothing, not left out."""
+    from dataclasses import replace
+
+    return replace(asked, missing="keep") if asked.missing == "drop" else asked
+
+
+def _log_density(model: Density, table: Table) -> np.ndarray:
+    """Return (n,) log densities, NaN for rows with gaps."""
+    import numpy as np
+
+    complete = np.logical_not(np.isnan(table.values).any(axis=1))
+    if complete.all():
+        return model.log_density(table)
+    out = np.full(len(table), np.nan)
+    out[complete] = model.log_density(table[complete])
+    return out
+
+
+def _record(model: Density, log_p: np.ndarray, table: Table) -> dict[str, Any]:
+    import numpy as np
+
+    known = ~np.isnan(log_p)
+    weights = np.ones(len(log_p)) if table.weights is None else table.weights
+    counted = known & (weights > 0)
+    mean = float(np.average(log_p[counted], weights=weights[counted])) if counted.any() else math.nan
+    return {
+        "schema": "pofx.score/1",
+        "model": type(model).__name__,
+        "unit": "nats, data units",
+        "rows": len(log_p),
+        "missing_rows": int((~known).sum()),
+        "impossible_rows": int(np.isneginf(log_p).sum()),
+        "mean": mean,
+        "median": float(np.median(log_p[known])) if known.any() else math.nan,
+        "log_density": log_p,
+    }
+
+
+def _summary(record: dict[str, Any]) -> str:
+    def shown(value: float) -> str:
+        return f"{value:.4f}" if math.isfinite(value) else "−inf" if value < 0 else "none"
+
+    text = f"{record['rows']:,} rows: mean {shown(record['mean'])}, median {shown(record['median'])} nats"
+    for key, word in (
+        ("impossible_rows", "called impossible (−inf)"),
+        ("missing_rows", "with missing values, not scored"),
+    ):
+        if record[key]:
+            text += f"; {record[key]:,} {word}"
+    return text
+
+
+command = score

@@ -1,0 +1,140 @@
+"""The end of a fit: the winner's parameters, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...maths.gaussian_batch import cholesky
+from .batch import lower_triangle
+from .candidate import Candidate, Run
+from .em import Mixtures
+from .fitting import Fitting
+from .frame import REGULAR
+
+__all__ = ["message", "polish", "say", "table", "values"]
+
+
+def polish(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float]:
+    """Return the final state and its log-likelihood (unit space), both from the centred form."""
+    rows = fitting.all_rows(winner.structure.diagonal)
+    mixtures = Mixtures([winner.k], [winner.structure])
+    d, state = rows.d, run.state
+    constant = rows.total * rows.frame.log_det
+    if winner.k == 1:
+        state = _one_component(fitting, winner.structure.diagonal)
+    value = -math.inf
+    for last in (False, False, True):
+        cov, _ = mixtures.m_step(state, rows)
+        log_weight = np.log(np.maximum(state[0], 1e-250) / state[0].sum())
+        now, reached = rows.e_step(log_weight, state[1 : 1 + d], cov, mixtures.segments, centred=True)
+        gain, value = float(now[0]) - value, float(now[0])
+        if last or winner.k == 1 or gain < fitting.plan.tol:
+            break
+        state = reached
+    return state, value + constant
+
+
+def _one_component(fitting: Fitting, diagonal: bool) -> np.ndarray:
+    """Return the state of a single Gaussian: the closed form."""
+    frame, d = fitting.frame(diagonal), fitting.data.d
+    covariance = fitting.moments.covariance
+    if diagonal:
+        own = np.diag(covariance) * frame.matrix**2
+    else:
+        a = np.diag(frame.matrix) if frame.matrix.ndim == 1 else frame.matrix
+        own = (a @ covariance @ a.T)[lower_triangle(d)]
+    return np.concatenate([[fitting.data.total], np.zeros(d), own])[:, None]
+
+
+def values(fitting: Fitting, winner: Candidate, state: np.ndarray) -> dict[str, Any]:
+    """Return the parameters in unit space, components in the order of their means."""
+    structure, d = winner.structure, fitting.data.d
+    frame = fitting.frame(structure.diagonal)
+    rows = fitting.all_rows(structure.diagonal)
+    cov, _ = Mixtures([winner.k], [structure]).m_step(state, rows)
+    means = frame.means_back(state[1 : 1 + d])
+    order = np.lexsort(means.T[::-1])
+    weights = state[0] / state[0].sum()
+    values: dict[str, Any] = {
+        "weights": weights[order],
+        "means": means[order],
+        "covariance_type": structure.name,
+    }
+    if structure.diagonal:
+        values["variances"] = frame.covariances_back(cov)[order]
+        return values
+    factor = np.moveaxis(cholesky(cov)[0], 2, 0)[order]
+    # A⁻¹ is lower triangular, so its product with a Cholesky factor is one.
+    factor = frame.inverse[:, None] * factor if frame.inverse.ndim == 1 else frame.inverse @ factor
+    values["cholesky"] = factor[0] if structure.shared else factor
+    return values
+
+
+def say(fitting: Fitting, winner: Candidate, converged: bool) -> None:
+    """Warn of what the user should know about the winner."""
+    if not winner.regular:
+        fitting.warn(
+            f"No regular optimum was found for {winner.k} components with covariance_type="
+            f"{winner.structure.name!r}: some component shrinks onto rows that hardly vary in some direction "
+            "(repeated or rounded values?), where the likelihood is unbounded. Its least variance was held "
+            f"at {REGULAR:g} of the columns' own. Use fewer components, or a simpler covariance_type."
+        )
+    if not converged:
+        fitting.warn(
+            f"EM stopped after max_iter={fitting.plan.max_iter} passes before the remaining gain was known "
+            f"to be below tol={fitting.plan.tol:g} nats. Raise max_iter or tol."
+        )
+
+
+def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) -> str:
+    s, plan = winner.structure, fitting.plan
+    what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {s.name} ({s.mclust})"
+    chosen = f", chosen by BIC among {count} candidates" if plan.automatic else ""
+    if winner.k == 1:
+        return f"{what}{chosen}: the closed form."
+    if converged:
+        return f"{what}{chosen}; less than {plan.tol:g} nats of log-likelihood are left to gain here."
+    return f"{what}{chosen}; stopped at max_iter={plan.max_iter} before the gain was known to be small."
+
+
+def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
+    """Return the candidates as plain data, log-likelihoods and BIC in data units."""
+    data, plan = fitting.data, fitting.plan
+    shift = data.total * data.units.log_jacobian
+    leader = min((c.bic(data.total, data.d) for c in candidates), default=math.inf)
+    table = []
+    for c in candidates:
+        k = c.structure.n_parameters(c.k, data.d)
+        best = c.best
+        value = None if best is None else best.log_likelihood + shift
+        bic = None if value is None else -2.0 * value + k * math.log(max(data.total, 1.0))
+        settled = best is not None and (best.gap < plan.tol or c.k == 1)
+        if best is None and c.excuse:
+            why = c.excuse
+        elif best is None and c.tried:
+            why = f"ranked lower on a sample of {len(fitting.sketch):,} rows; not fitted to all rows"
+        elif best is None:
+            why = "not tried: BIC had risen with fewer components already"
+        elif not c.regular:
+            why = "no regular optimum found: a component shrinks onto few rows"
+        elif settled:
+            why = f"less than {plan.tol:g} nats left to gain"
+        else:
+            why = f"not pursued: its BIC is {c.bic(data.total, data.d) - leader:.1f} behind the best"
+        table.append(
+            {
+                "covariance_type": c.structure.name,
+                "n_components": c.k,
+                "log_likelihood": value,
+                "n_parameters": k,
+                "bic": bic,
+                "regular": c.regular,
+                "converged": settled,
+                "why": why,
+            }
+        )
+    return tuple(table)

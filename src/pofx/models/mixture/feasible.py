@@ -1,0 +1,112 @@
+"""What the rows allow: which structures and sizes can be fitted at all, and why not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...errors import DegenerateError
+from ...maths.moments import correlation_condition, dependent_columns
+from ..gaussian import COLLINEAR, NEARLY
+from .candidate import Candidate
+from .fitting import Fitting
+from .structures import Structure
+
+__all__ = ["enough_rows", "possible_sizes", "possible_structures", "warn_of_outliers"]
+
+FAR_OUT = 200.0  # standard deviation over that of the bulk from which outliers are named
+
+
+def possible_sizes(fitting: Fitting) -> list[int]:
+    n, distinct = fitting.data.n, fitting.n_distinct
+    sizes = [k for k in fitting.plan.sizes if k <= distinct]
+    if sizes:
+        return sizes
+    asked = min(fitting.plan.sizes)
+    rows = f"{n:,} rows" if distinct == n else f"{n:,} rows, of which {distinct:,} are distinct,"
+    raise DegenerateError(
+        f"n_components={asked} needs at least {asked} distinct rows (n_samples = {n}): {rows} came. "
+        f"Ask for at most {distinct}, or give more rows."
+    )
+
+
+def enough_rows(c: Candidate, fitting: Fitting) -> bool:
+    """Whether every component can have a covariance of its own; says so of the candidate if not."""
+    if c.k == 1 or c.structure.diagonal or c.structure.shared:
+        return True
+    needed = c.k * (fitting.data.d + 1)
+    if needed > fitting.n_distinct:
+        c.excuse = f"not tried: {c.k} covariance matrices need at least {needed:,} distinct rows"
+    return not c.excuse
+
+
+def possible_structures(fitting: Fitting) -> list[Structure]:
+    """Return the structures that the columns allow; the others are named, with the remedy."""
+    data, plan = fitting.data, fitting.plan
+    full = [s for s in plan.structures if not s.diagonal]
+    diagonal = [s for s in plan.structures if s.diagonal]
+    if any(s.name == "spherical" for s in diagonal):
+        diagonal = _without_impossible_spheres(fitting, diagonal)
+    if not full or data.d == 1:
+        return full + diagonal
+    covariance = fitting.moments.covariance
+    smallest, largest, direction = correlation_condition(covariance)
+    too_few = fitting.n_distinct <= data.d
+    if not too_few and smallest > NEARLY:
+        return full + diagonal
+    names = ", ".join(repr(data.label(j)) for j in dependent_columns(direction))
+    if too_few:
+        problem = (
+            f"A covariance matrix of {data.d} columns needs more than {data.d} distinct rows; "
+            f"{fitting.n_distinct} came (n_samples = {data.n})"
+        )
+    elif smallest <= COLLINEAR * data.d:
+        problem = f"Columns {names} are collinear: one is a linear combination of the others"
+    else:
+        note = (
+            f"Columns {names} are nearly collinear (condition number {largest / smallest:.1e}): the density "
+            "is very narrow across them, and its last digits are lost."
+        )
+        fitting.warn(note)
+        return full + diagonal
+    if not diagonal:
+        raise DegenerateError(
+            f"{problem}, so no density with covariance_type={full[0].name!r} exists. Use covariance_type="
+            "'diag', leave columns out, or shrink one Gaussian: Gaussian(shrinkage='ledoit_wolf')."
+            + "".join(f" {note}" for note in fitting.notes)
+        )
+    fitting.warn(f"{problem}; only structures without correlation were considered.")
+    return diagonal
+
+
+def _without_impossible_spheres(fitting: Fitting, structures: list[Structure]) -> list[Structure]:
+    sphere = fitting.frame(True).sphere
+    if np.isfinite(sphere).all() and sphere.max() < 1e290:
+        return structures
+    problem = (
+        "One variance for all columns cannot be represented: the columns' scales differ by more than 1e145"
+    )
+    rest = [s for s in structures if s.name != "spherical"]
+    if len(fitting.plan.structures) == 1:
+        raise DegenerateError(f"{problem}. Use covariance_type='diag'.")
+    fitting.notes.append(f"{problem}; 'spherical' was left out.")
+    return rest
+
+
+def warn_of_outliers(fitting: Fitting) -> None:
+    """Warn where a few far rows set the scale, so that components of the bulk's width are not regular."""
+    z, w, data = fitting.sketch.z, fitting.sketch.w, fitting.data
+    for j in range(data.d):
+        order = np.argsort(z[:, j])
+        at = np.searchsorted(np.cumsum(w[order]), np.array([0.25, 0.75]) * w.sum())
+        low, high = z[order[np.minimum(at, len(z) - 1)], j]
+        sd = math.sqrt(float(fitting.moments.scatter[j, j] / fitting.moments.weight))
+        bulk = (high - low) / 1.349
+        if 0.0 < bulk < sd / FAR_OUT:
+            fitting.warn(
+                f"Outliers: a few rows lie so far out in {data.label(j)!r} that its standard deviation is "
+                f"{sd / bulk:.1e} times what the middle half of the rows suggests. Components as narrow as "
+                "the bulk do not count as regular beside that, so the density there is far too low. Look at "
+                "those rows: leave them out, or transform the column."
+            )

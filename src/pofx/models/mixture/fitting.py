@@ -1,0 +1,104 @@
+"""What one fit of a mixture works with: the plan, and the rows in every form that it needs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...core.fold import Data
+from ...errors import PofxWarning
+from ...maths.moments import Moments
+from .frame import Frame
+from .rows import CachedRows, Rows, StreamedRows, n_features
+from .starts import Sketch
+from .structures import Structure
+
+__all__ = ["Fitting", "Plan"]
+
+SUBSAMPLE = 2_000  # distinct rows beyond which candidates are ranked on a sample
+DISTINCT_ELEMENTS = 4_000_000  # numbers that finding all distinct rows may hold in memory
+CACHE_BYTES = 64 * 2**20  # what rows and features may take beyond the data
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for.
+
+    Attributes
+    ----------
+    structures, sizes : the candidates' structures and numbers of components
+    automatic : whether there is a choice to make
+    n_init, tol, max_iter : see GaussianMixture
+    """
+
+    structures: tuple[Structure, ...]
+    sizes: tuple[int, ...]
+    automatic: bool
+    n_init: int
+    tol: float
+    max_iter: int
+
+
+class Fitting:
+    """One fit: the rows in every form that it needs."""
+
+    def __init__(self, data: Data, plan: Plan, rng: np.random.Generator) -> None:
+        self.data, self.plan, self.rng = data, plan, rng
+        self.notes: list[str] = []
+        self.moments: Moments = data.fold(lambda x, w: Moments.of(x, w))
+        few = data.n * data.d <= DISTINCT_ELEMENTS
+        limit = None if few else max(DISTINCT_ELEMENTS // data.d, 10 * SUBSAMPLE)
+        z, w = data.distinct(limit)
+        self.n_distinct, self.complete = len(z), limit is None or len(z) < limit
+        self.sketch = Sketch.of(z, w)
+        self.whole = self.complete and len(z) <= SUBSAMPLE
+        if len(z) > SUBSAMPLE:
+            self.sketch = self.sketch.take(np.sort(rng.choice(len(z), SUBSAMPLE, replace=False)))
+        self._frames: dict[bool, Frame] = {}
+        self._full: dict[bool, Rows] = {}
+        self._sketched: dict[bool, CachedRows] = {}
+        self._cached = 0
+
+    def frame(self, diagonal: bool) -> Frame:
+        """Return the search space of full or diagonal structures."""
+        if diagonal not in self._frames:
+            self._frames[diagonal] = Frame.of(self.moments, self.data.units.exponent, diagonal=diagonal)
+        return self._frames[diagonal]
+
+    def sketch_rows(self, diagonal: bool) -> CachedRows:
+        """Return the rows that are searched: all distinct ones, or a sample of them."""
+        if diagonal not in self._sketched:
+            frame = self.frame(diagonal)
+            y = frame.rows(self.sketch.z)
+            self._sketched[diagonal] = CachedRows(y, self.sketch.w, frame, diagonal=diagonal)
+        return self._sketched[diagonal]
+
+    def all_rows(self, diagonal: bool) -> Rows:
+        """Return all rows, with their features in memory where that is little, else as they pass by."""
+        if self.whole:
+            return self.sketch_rows(diagonal)
+        if diagonal not in self._full:
+            data, frame = self.data, self.frame(diagonal)
+            needed = 8 * data.n * (data.d + n_features(data.d, diagonal))
+            if self._cached + needed <= CACHE_BYTES:
+                self._cached += needed
+                x, w = data.all()
+                self._full[diagonal] = CachedRows(frame.rows(x), w, frame, diagonal=diagonal)
+            else:
+                self._full[diagonal] = StreamedRows(data, frame, diagonal=diagonal)
+        return self._full[diagonal]
+
+    @property
+    def passes(self) -> int:
+        """Passes over all rows so far (those over a sample count by its share)."""
+        used = sum(r.passes for r in self._full.values())
+        on_sketch = sum(r.passes for r in self._sketched.values())
+        return 1 + used + math.ceil(on_sketch * (1.0 if self.whole else len(self.sketch) / self.data.n))
+
+    def warn(self, note: str) -> None:
+        """Say something that the user should know: in the record, and as a warning."""
+        self.notes.append(note)
+        warnings.warn(note, PofxWarning, stacklevel=6)

@@ -1,0 +1,1 @@
+"""What each picture shows: models and rows -> records of marks over axes. Nothing here draws."""

@@ -1,0 +1,155 @@
+"""What ``pofx.plot`` was asked for, checked: rows and their groups, masses, numbers of dots."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pofx.core.density import Density
+from pofx.data.table import Table
+from pofx.errors import DataError, ParameterError, PofxWarning, UnsupportedError
+from pofx.show.pictures.parts import MASSES, MOST_GROUPS, Groups
+from pofx.validation import real_number, rows_to_fit, rows_to_query, whole_number
+from pofx.validation.columns import printable
+
+__all__ = [
+    "called",
+    "column_numbers",
+    "known_truth",
+    "masses_of",
+    "most_points",
+    "name_of",
+    "rows_and_groups",
+    "shades_of",
+]
+
+SHADES = 100
+MOST_LEVELS = 20
+
+
+def called(thing: Any) -> str:
+    """Say what came in place of a model."""
+    name = type(thing).__name__
+    kind = f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+    best = getattr(thing, "best", None)
+    return f"{kind}; its best model is .best" if isinstance(best, Density) else kind
+
+
+def name_of(model: Density) -> str:
+    """Return what to call a model in words: "GaussianMixture(3)", "the world moons"."""
+    name = type(model).__name__
+    if isinstance(getattr(model, "name", None), str):
+        return f"the world {model.name}"
+    parts = getattr(model, "n_components_", None)
+    if isinstance(parts, int):
+        return f"{name}({parts})"
+    return name
+
+
+def rows_and_groups(model: Density, data: Any, by: Any) -> tuple[NDArray[np.float64], Groups | None]:
+    """Return the rows (n, d) in the model's order of columns, and the groups that they belong to."""
+    columns, who = model.params_.columns, type(model).__name__
+    if getattr(model, "missing", None) == "drop":
+        rows = rows_to_fit(data, missing="drop")
+        if rows.kept is not None and by is not None and not isinstance(by, str | int):
+            by = np.asarray(by)[rows.kept]
+        data = rows.values
+        if rows.columns.names is not None:
+            data = Table(rows.values, rows.columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PofxWarning)  # further columns of a table are no concern of a picture
+        values = rows_to_query(data, columns, who=who)
+    if len(values) == 0:
+        raise DataError("A picture needs at least one row; 0 rows came.")
+    return values, None if by is None else _groups(data, by, len(values))
+
+
+def _groups(data: Any, by: Any, n: int) -> Groups:
+    title = ""
+    if isinstance(by, str | int) and not isinstance(by, bool):
+        title = printable(by) if isinstance(by, str) else f"column {by}"
+        try:
+            by = data[by] if isinstance(by, str) or not isinstance(data, np.ndarray) else data[:, by]
+        except (KeyError, IndexError, TypeError, ParameterError) as error:
+            raise ParameterError(
+                f"by={by!r}: the data have no such column; give the labels themselves, one per row."
+            ) from error
+    elif hasattr(by, "name"):
+        title = printable(by.name) if by.name else ""
+    labels = np.asarray(by)
+    if labels.ndim != 1 or len(labels) != n:
+        raise ParameterError(f"by= needs one label for each of the {n:,} rows; got shape {labels.shape}.")
+    texts = np.array([_text(v) for v in labels.tolist()])
+    names, of, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    if len(names) > MOST_GROUPS:
+        # the largest keep their names; ties by name
+        order = np.lexsort((names, -counts))[: MOST_GROUPS - 1]
+        keep = np.sort(order)
+        rank = np.full(len(names), len(keep))
+        rank[keep] = np.arange(len(keep))
+        return Groups(rank[of], (*map(str, names[keep]), f"{len(names) - len(keep)} others"), title)
+    return Groups(of.astype(np.int64), tuple(map(str, names)), title)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return printable(value)
+
+
+def column_numbers(columns: Any, model: Density) -> list[int]:
+    """Return the numbers of the columns to show."""
+    keys = [columns] if isinstance(columns, str | int) else list(columns)
+    found = [model.params_.columns.index(key) for key in keys]
+    if not found or len(set(found)) != len(found):
+        raise ParameterError(f"columns= needs one or more different columns; got {keys!r}.")
+    return found
+
+
+def masses_of(levels: Any, fill: bool) -> tuple[float, ...]:
+    """Return the masses of the contours, descending."""
+    if levels is None or (fill and isinstance(levels, int)):
+        return MASSES
+    if isinstance(levels, int | np.integer):
+        k = whole_number(levels, "levels", least=1, most=MOST_LEVELS)
+        return tuple(float(m) for m in np.arange(k, 0, -1) / (k + 1))
+    given = (
+        list(levels) if isinstance(levels, Iterable) and not isinstance(levels, str | Mapping) else [levels]
+    )
+    masses = sorted({real_number(m, "levels", above=0.0, below=1.0) for m in given}, reverse=True)
+    if not 0 < len(masses) <= MOST_LEVELS:
+        raise ParameterError(f"levels= needs 1 to {MOST_LEVELS} masses between 0 and 1; got {len(masses)}.")
+    return tuple(masses)
+
+
+def shades_of(levels: Any, fill: bool) -> int:
+    """Return the number of shades of the filled form; 0 for contours."""
+    if not fill or not (levels is None or isinstance(levels, int | np.integer)):
+        return 0  # masses given: the regions are tinted
+    return SHADES if levels is None else whole_number(levels, "levels", least=2, most=256)
+
+
+def most_points(points: Any) -> int | None:
+    """Return the most dots; None for as many as can be seen."""
+    if points is None or points is True:
+        return None
+    return 0 if points is False else whole_number(points, "points", least=0, most=100_000)
+
+
+def known_truth(truth: Any, model: Density) -> Density | None:
+    """Return the truth, checked against the model."""
+    if truth is None:
+        return None
+    if not isinstance(truth, Density):
+        raise ParameterError(f"truth= must be a known distribution such as a world; got {called(truth)}.")
+    if truth.n_features_in_ != model.n_features_in_:
+        raise ParameterError(
+            f"truth= has {truth.n_features_in_} columns, the model {model.n_features_in_}: they must agree."
+        )
+    if truth.kind == "none":
+        raise UnsupportedError(f"{type(truth).__name__} has no density to draw.")
+    return truth

@@ -109,16 +109,16 @@ def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="pofx") as pool:
-        waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in first)
-        try:
-            for item in islice(iterator, 2 * threads - len(first)):
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="pofx")
+    waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in first)
+    try:
+        for item in islice(iterator, 2 * threads - len(first)):
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            result = waiting.popleft().result()
+            for item in islice(iterator, 1):
                 waiting.append(pool.submit(function, item))
-            while waiting:
-                result = waiting.popleft().result()
-                for item in islice(iterator, 1):
-                    waiting.append(pool.submit(function, item))
-                yield result
-        finally:
-            for future in waiting:
-                future.cancel()
+            yield result
+    finally:
+        # After an error or Ctrl-C nobody waits for the items under way: their results go nowhere.
+        pool.shutdown(wait=False, cancel_futures=True)

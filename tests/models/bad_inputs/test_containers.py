@@ -63,7 +63,8 @@ def test_frame(make: Any, x: np.ndarray, model: Any, kind: str) -> None:
     assert list(fitted.feature_names_in_) == ["a", "b"]
     sample = fitted.sample(3, random_state=0)
     assert type(sample) is type(frame)
-    assert np.array_equal(fitted.log_density(sample), model.log_density(np.column_stack([sample["a"], sample["b"]])))
+    drawn = np.column_stack([sample["a"], sample["b"]])
+    assert np.array_equal(fitted.log_density(sample), model.log_density(drawn))
     with pytest.warns(pofx.errors.PofxWarning, match="feature names"):
         assert np.array_equal(fitted.log_density(x), model.log_density(x))
 
@@ -98,7 +99,8 @@ def test_datetime64(make: Any, x: np.ndarray, refused: Any) -> None:
     for dates in (times, times - times[0, 0]):
         with refused("dates or times", "convert"):
             make().fit(dates)
-    for frame in (pd.DataFrame({"a": x[:, 0], "when": times[:, 0]}), pl.DataFrame({"a": x[:, 0], "when": times[:, 0]})):
+    columns = {"a": x[:, 0], "when": times[:, 0]}
+    for frame in (pd.DataFrame(columns), pl.DataFrame(columns)):
         with refused("'when'", "dates or times"):
             make().fit(frame)
 

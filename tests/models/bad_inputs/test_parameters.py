@@ -10,53 +10,91 @@ import pytest
 import pofx
 from pofx.errors import ParameterError
 
-NOT_A_WORD = ["fulll", 3, None, ["full"], b"full"]
 NOT_POSITIVE = [0, 0.0, -1, -1.0, np.nan, np.inf, "3", True, 1j]
 NOT_A_COUNT = [0, -1, 1.5, 2.0, np.nan, np.inf, "2", True, 1j]
 
-BAD: list[tuple[str, dict[str, Any], str]] = [
-    # every model
-    *(("all", {"missing": v}, "missing.*error.*drop") for v in ("ignore", None, 3, "marginal")),
-    *(("all", {"weight_kind": v}, "weight_kind.*frequency.*importance") for v in ("relative", 3, "", b"frequency")),
-    # Gaussian
-    *(("Gaussian", {"covariance_type": v}, "covariance_type.*full.*diag.*spherical") for v in NOT_A_WORD),
-    *(("Gaussian", {"shrinkage": v}, "shrinkage") for v in ("lw", -0.1, 1.1, np.nan, np.inf, True, [0.1], 1j)),
-    ("Gaussian", {"shrinkage": 0.5, "covariance_type": "diag"}, "shrinkage.*diag"),
-    *(("Gaussian", {"covariance_type": "factor", "n_factors": v}, "n_factors") for v in [*NOT_A_COUNT, 2, 10**9]),
-    # KDE
-    *(("KDE", {"bandwidth": v}, "bandwidth") for v in NOT_POSITIVE),
-    *(("KDE", {"bandwidth": v}, "bandwidth") for v in ("scot", None, [], [1.0], [1.0, 2.0, 3.0], [1.0, -1.0])),
-    *(("KDE", {"bandwidth": v}, "bandwidth") for v in ([1.0, "2"], np.eye(2), {0: 1.0}, {0: 1.0, 1: 0.0}, b"scott")),
-    *(("KDE", {"bandwidth": v}, "column") for v in ({0: 1.0, 2: 1.0}, {"a": 1.0, "b": 2.0})),
-    *(("KDE", {"kernel": v}, "kernel.*gaussian") for v in ("gauss", 3, None, ["gaussian"], b"gaussian")),
-    # Histogram
-    *(("Histogram", {"bins": v}, "bins") for v in NOT_A_COUNT),
-    *(("Histogram", {"bins": v}, "bins") for v in ("fdd", None, [], [3], [3, 4, 5], [3, 0], [0.5, 1.5], b"fd")),
-    *(("Histogram", {"bins": [v, "fd"]}, "bins") for v in ([1.0, 1.0], [2.0, 1.0], [1.0, np.nan], [1.0], [[1.0, 2.0]])),
-    *(("Histogram", {"bins": v}, "column") for v in ({2: 3}, {"a": 3})),
-    ("Histogram", {"bins": {0: 0}}, "bins"),
-    ("Histogram", {"bins": "blocks"}, "blocks.*one column"),
-    *(("Histogram", {"smoothing": v}, "smoothing") for v in (-1, np.nan, np.inf, "none", None, True, 1j, [1.0])),
-    # GaussianMixture
-    *(("GaussianMixture", {"n_components": v}, "n_components") for v in [*NOT_A_COUNT, None, "many", []]),
-    *(("GaussianMixture", {"covariance_type": v}, "covariance_type.*full") for v in ("fulll", 3, None, b"full", ["ful"])),
-    *(("GaussianMixture", {"covariance_type": v}, "covariance_type") for v in ([], [3], {})),
-    *(("GaussianMixture", {"tol": v}, "tol") for v in (-1.0, np.nan, np.inf, "small", None, True)),
-    *(("GaussianMixture", {"max_iter": v}, "max_iter") for v in [*NOT_A_COUNT, None]),
-    *(("GaussianMixture", {"n_init": v}, "n_init") for v in NOT_A_COUNT),
-    *(("GaussianMixture", {"random_state": v}, "random_state") for v in (-1, 1.5, "zero", np.nan, True)),
-]
-MODELS = {
-    "Gaussian": pofx.Gaussian,
-    "KDE": pofx.KDE,
-    "Histogram": pofx.Histogram,
-    "GaussianMixture": lambda **given: pofx.GaussianMixture(**{"n_components": 2, "covariance_type": "full"} | given),
+# model -> parameter -> what the message must hold, and values to refuse
+BAD: dict[str, dict[str, tuple[str, list[Any]]]] = {
+    "Gaussian": {
+        "covariance_type": ("full.*diag.*spherical", ["fulll", 3, None, ["full"], b"full"]),
+        "shrinkage": ("shrinkage", ["lw", -0.1, 1.1, np.nan, np.inf, True, [0.1], 1j]),
+        "n_factors": ("n_factors", [*NOT_A_COUNT, 2, 10**9]),
+    },
+    "KDE": {
+        "bandwidth": (
+            "bandwidth|column",
+            [
+                *NOT_POSITIVE,
+                *("scot", b"scott", None, [], [1.0], [1.0, 2.0, 3.0], [1.0, -1.0], [1.0, "2"], np.eye(2)),
+                *({0: 1.0}, {0: 1.0, 1: 0.0}, {0: 1.0, 2: 1.0}, {"a": 1.0, "b": 2.0}),
+            ],
+        ),
+        "kernel": ("kernel.*gaussian", ["gauss", 3, None, ["gaussian"], b"gaussian"]),
+    },
+    "Histogram": {
+        "bins": (
+            "bins|column",
+            [
+                *NOT_A_COUNT,
+                *(
+                    "fdd",
+                    b"fd",
+                    "blocks",
+                    None,
+                    [],
+                    [3],
+                    [3, 4, 5],
+                    [3, 0],
+                    [0.5, 1.5],
+                    {2: 3},
+                    {"a": 3},
+                    {0: 0},
+                ),
+                *([edges, "fd"] for edges in ([1.0, 1.0], [2.0, 1.0], [1.0, np.nan], [1.0], [[1.0, 2.0]])),
+            ],
+        ),
+        "smoothing": ("smoothing", [-1, np.nan, np.inf, "none", None, True, 1j, [1.0]]),
+    },
+    "GaussianMixture": {
+        "n_components": ("n_components", [*NOT_A_COUNT, None, "many", []]),
+        "covariance_type": ("covariance_type", ["fulll", 3, None, b"full", ["ful"], [], [3], {}]),
+        "tol": ("tol", [0.0, -1.0, np.nan, np.inf, "small", None, True]),
+        "max_iter": ("max_iter", [*NOT_A_COUNT, None]),
+        "n_init": ("n_init", NOT_A_COUNT),
+        "weights_init": ("weights_init", [[0.5, 0.6], [1.5, -0.5], [1.0], [1.0, np.nan], "even"]),
+        "means_init": ("means_init", [[0.0, 1.0], np.zeros((3, 2)), [[0.0], [1.0]], [[0.0, np.inf]] * 2]),
+        "covariances_init": (
+            "covariances_init",
+            [np.eye(2), -np.ones((2, 2, 2)), np.zeros((2, 2, 2)), [[[1.0, 2.0], [2.0, 1.0]]] * 2, "wide"],
+        ),
+        "random_state": ("random_state", [-1, 1.5, "zero", np.nan, True]),
+    },
 }
+EVERY: dict[str, tuple[str, list[Any]]] = {
+    "missing": ("missing.*error.*drop", ["ignore", None, 3, "marginal"]),
+    "weight_kind": ("weight_kind.*frequency.*importance", ["relative", 3, "", b"frequency"]),
+}
+BESIDE: dict[str, dict[str, Any]] = {  # what else must be given for the value to be looked at
+    "n_factors": {"covariance_type": "factor"},
+    "GaussianMixture": {"n_components": 2, "covariance_type": "full"},
+}
+MODELS = {name: getattr(pofx, name) for name in BAD}
 CASES = [
-    pytest.param(name, given, words, id=f"{name}-{' '.join(f'{k}={v!r}' for k, v in given.items())}")
-    for model, given, words in BAD
-    for name in (MODELS if model == "all" else [model])
+    pytest.param(
+        name,
+        BESIDE.get(name, {}) | BESIDE.get(parameter, {}) | {parameter: value},
+        words,
+        id=f"{name}-{parameter}={value!r}",
+    )
+    for name, parameters in BAD.items()
+    for parameter, (words, values) in (parameters | EVERY).items()
+    for value in values
 ]
+
+
+def test_no_parameter_is_left_out() -> None:
+    for name, model in MODELS.items():
+        assert set(model().get_params()) == set(BAD[name]) | set(EVERY)
 
 
 @pytest.mark.parametrize(("name", "given", "words"), CASES)
@@ -66,6 +104,13 @@ def test_bad_parameters(name: str, given: dict[str, Any], words: str, x: np.ndar
     with refused(f"(?s){words}", kind=ParameterError):
         model.fit(x)
     assert not hasattr(model, "params_")
+
+
+def test_parameters_that_exclude_each_other(x: np.ndarray, refused: Any) -> None:
+    with refused("shrinkage", "diag", kind=ParameterError):
+        pofx.Gaussian("diag", shrinkage=0.5).fit(x)
+    with refused("n_components", kind=ParameterError):
+        pofx.GaussianMixture([1, 2], means_init=np.zeros((2, 2))).fit(x)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -126,7 +171,7 @@ def test_bad_arguments_of_methods(name: str, model: Any, refused: Any) -> None:
         (([0.0, 0.0], np.eye(3)), "shape"),
         (([0.0, np.nan], np.eye(2)), "finite"),
         (([0.0, 0.0], [1.0, 0.0]), "positive"),
-        (([0.0, 0.0], [1.0, 2.0, 3.0]), "shape|variances"),
+        (([0.0, 0.0], [1.0, 2.0, 3.0]), "shape|variance"),
         (([[0.0, 0.0]], np.eye(2)), "shape"),
         (([], []), "mean|column"),
         ((["a"], [1.0]), "mean|number"),

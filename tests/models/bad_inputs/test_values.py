@@ -183,7 +183,9 @@ def test_near_collinear_1e_6(name: str, make: Any, x: np.ndarray) -> None:
     with pytest.warns(PofxWarning, match="condition number"):
         one.fit(x)
     across = np.linalg.lstsq(np.column_stack([x[:, :2], np.ones(len(x))]), x[:, 2], rcond=None)[1][0] / len(x)
-    joint = -0.5 * (3 * (1 + np.log(2 * np.pi)) + np.linalg.slogdet(np.cov(x[:, :2].T, bias=True))[1] + np.log(across))
+    joint = -0.5 * (
+        3 * (1 + np.log(2 * np.pi)) + np.linalg.slogdet(np.cov(x[:, :2].T, bias=True))[1] + np.log(across)
+    )
     assert one.score(x) == pytest.approx(joint, abs=1e-3)
 
 
@@ -214,9 +216,9 @@ def test_k_greater_than_n(x: np.ndarray, refused: Any) -> None:
         pofx.GaussianMixture(9, covariance_type="diag").fit(x[:5])
 
 
-def test_k_greater_than_distinct(x: np.ndarray, refused: Any, quiet_fit: Any) -> None:
+def test_k_greater_than_distinct(x: np.ndarray, refused: Any) -> None:
     repeated = np.tile(x[:3], (60, 1))
-    with refused("8", "3 distinct"):
+    with refused("8", "3 (are )?distinct"):
         pofx.GaussianMixture(8, covariance_type="diag").fit(repeated)
 
 
@@ -253,7 +255,9 @@ def test_one_outlier_1e12(make: Any, x: np.ndarray, model: Any, quiet_fit: Any, 
         assert "outlier" in str(refusal).lower()
         return
     moved = np.median(np.abs(fitted.log_density(x) - model.log_density(x)))
-    assert moved < 1.0 or "outlier" in said.lower() or "far-out" in said, f"moved {moved:.3g} nats and said {said!r}"
+    assert moved < 1.0 or "outlier" in said.lower() or "far-out" in said, (
+        f"moved {moved:.3g} nats and said {said!r}"
+    )
 
 
 def test_far_query_1e6_sigma(name: str, model: Any) -> None:

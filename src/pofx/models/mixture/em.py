@@ -5,8 +5,10 @@
 
 One pass maps the state s = (n_k, μ_k, W_k/n_k) to F(s). Anderson's acceleration (1965, J. ACM 12:547; for EM:
 Henderson and Varadhan 2019, JCGS 28:834) takes the combination of the last few steps whose residual
-F(s) − s is smallest in the metric of the complete-data information, and jumps along it. A jump that lowers
-the log-likelihood is not taken: the plain EM step is, which cannot lower it.
+F(s) − s is smallest in the metric of the complete-data information, and jumps along it. Near a saddle that
+would lead back into it; so after a jump that failed, plain steps are stretched instead, further with every
+success (Salakhutdinov and Roweis 2003, ICML). No step that lowers the log-likelihood is ever taken: the plain
+EM step is, which cannot lower it.
 
 EM creeps: a small gain says nothing about the distance still to go. So a run stops only when Aitken's
 extrapolation of two plain steps says that less than ``tol`` nats of the *total* log-likelihood remain.
@@ -27,9 +29,8 @@ __all__ = ["Climb", "Mixtures", "climb"]
 
 MEMORY = 6  # steps that an acceleration remembers
 LONGEST_WAIT = 16  # plain steps after repeated failed jumps
-GROW = 1.5
-SHRINK_AT = 0.8
-LONGEST = 64.0
+GROW, LONGEST = 1.5, 64.0  # how stretched plain steps lengthen, and their greatest length
+SHRINK_AT = 0.8  # share of runs still going at which the arrays are cut to them
 RIDGE = 1e-10  # of the scaled Gram matrix
 FLOOR_PATIENCE = 8  # accepted steps on the floor after which a run is given up
 
@@ -171,7 +172,13 @@ PER_MIXTURE = (
 
 
 class _Run:
-    """The moving parts of :func:`climb`."""
+    """The moving parts of :func:`climb`: arrays over the runs still going, or over their components.
+
+    ``state`` is where F is evaluated next. ``reached`` and ``residual`` are F(s) and F(s) − s of the last
+    accepted s, ``best`` its log-likelihood and ``gain`` what it added. ``jumped`` and ``stretched`` say how
+    ``state`` came about; ``wait`` counts the steps until the next jump, ``patience`` how long a failed one
+    is waited for, ``plain`` the plain steps in a row, ``on_floor`` those with a component on the floor.
+    """
 
     def __init__(self, mixtures: Mixtures, state: np.ndarray, rows: Rows) -> None:
         b = len(mixtures)
@@ -179,13 +186,13 @@ class _Run:
         self.ids = np.arange(b)
         self.state = state
         self.cov, _ = mixtures.m_step(state, rows)
-        self.reached = self.residual = state[:, :0]  # F(s) and F(s) − s of the last accepted s
-        self.best = np.full(b, -np.inf)  # log-likelihood of the last accepted s
+        self.reached = self.residual = state[:, :0]
+        self.best = np.full(b, -np.inf)
         self.gain = np.full(b, np.inf)
         self.last_gain = np.full(b, np.inf)
         self.accepted = np.ones(b, dtype=bool)
         self.jumped = np.zeros(b, dtype=bool)
-        self.plain = np.zeros(b, dtype=int)  # plain steps in a row
+        self.plain = np.zeros(b, dtype=int)
         self.patience = np.ones(b, dtype=int)
         self.wait = np.zeros(b, dtype=int)
         self.stretch = np.ones(b)

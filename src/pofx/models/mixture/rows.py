@@ -1,11 +1,11 @@
-"""The E-step of many mixtures at once: one matrix product out, one back (DESIGN 5).
+"""The E-step of many mixtures at once: one matrix product out, one back.
 
 With the quadratic features φ(y) = [1, y, vech(y yᵀ)] of centred, scaled rows, the log of w_k N(y; μ_k, Σ_k)
 is linear in φ. So the logits of all components of all candidate mixtures are one product C Φ, the
 responsibilities are exponentials normalised within each mixture, and every expected statistic is one
-product R Φᵀ. The expanded form loses about |y|²/λ_min digits' worth of rounding, which regular components
+product R Φᵀ. The expanded form loses about |y|²/λ_min roundings, which regular components
 (λ_min ≥ 1e-4) keep near 1e-10; the final numbers of a fit are always taken from the centred form
-(:mod:`pofx.models.mixture.exact`).
+(:mod:`pofx.models.mixture.centred`).
 """
 
 from __future__ import annotations

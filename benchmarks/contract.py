@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from main_job import ROOT, machine
@@ -218,55 +219,47 @@ def units() -> Iterator[Row]:
         yield f"units, {name}: a in 1e±150, b up to 1e8 sd", "≤ 1e-6 nats", f"{worst:.1e}", worst <= 1e-6
 
 
+def suite(what: str, bar: str, words: list[str], most: float | None = None) -> Row:
+    """Run some tests; return their count, and whether all passed (within ``most`` seconds)."""
+    started = time.perf_counter()
+    out = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *words).stdout
+    seconds = time.perf_counter() - started
+    line = (re.findall(r"\d+ (?:passed|failed)[^\n]*", out) or ["nothing ran"])[-1]
+    good = "passed" in line and "failed" not in line and "error" not in line
+    text = re.sub(r" in .*", "", line) + f", {seconds:.0f} s"
+    return what, bar, text, good and (most is None or seconds < most)
+
+
 def suites() -> Iterator[Row]:
     """The test files that are bars themselves, with their counts and the time of the laws."""
-    for what, bar, words, most in (
-        (
-            "every law, every model, several worlds",
-            "< 300 s on 2 cores",
-            ["tests/laws/test_models.py", "-n", "2"],
-            300,
-        ),
-        ("laws catch deliberately wrong models", "each its culprit", ["tests/laws/test_laws_catch.py"], None),
-        ("bad inputs: right, or clearly refused", "every case", ["tests/models/bad_inputs", "-n", "2"], None),
-        ("interrupts, threads, aliasing", "all", ["tests/models/test_interrupt_and_threads.py"], None),
-        (
-            "model file: cuts, flips, lies, faults",
-            "all refused or whole",
-            ["tests/minimal", "-k", "store", "-n", "2"],
-            None,
-        ),
-        ("a third-party model by entry point", "works", ["tests/models/test_plugin.py"], None),
-    ):
-        started = time.perf_counter()
-        out = run("-m", "pytest", "-q", "-p", "no:cacheprovider", *words).stdout
-        seconds = time.perf_counter() - started
-        line = (re.findall(r"\d+ (?:passed|failed)[^\n]*", out) or ["nothing ran"])[-1]
-        good = (
-            "passed" in line
-            and "failed" not in line
-            and "error" not in line
-            and (most is None or seconds < most)
-        )
-        yield what, bar, re.sub(r" in .*", "", line) + f", {seconds:.0f} s", good
+    yield suite(
+        "every law, every model, several worlds", "< 300 s on 2 cores", ["tests/laws/test_models.py"], 300
+    )
+    yield suite("laws catch deliberately wrong models", "each its culprit", ["tests/laws/test_laws_catch.py"])
+    yield suite("the law of units, all structures and kernels", "1e-6 nats", ["tests/laws/test_units.py"])
+    yield suite("bad inputs: right, or clearly refused", "every case", ["tests/models/bad_inputs"])
+    yield suite("interrupts, threads, aliasing", "all", ["tests/models/test_interrupt_and_threads.py"])
+    yield suite(
+        "model file: cuts, flips, lies, faults", "old or new, whole", ["tests/minimal", "-k", "store"]
+    )
+    yield suite("a third-party model by entry point", "works", ["tests/models/test_plugin.py"])
 
 
-def main() -> int:
-    """Measure all bars and write the table."""
+def table(results: Path, title: str, script: str, parts: list[Callable[[], Iterator[Row]]]) -> int:
+    """Measure all bars and write the table; return 1 where one fails."""
     rows: list[Row] = []
-    parts: list[Callable[[], Iterator[Row]]] = [
-        main_command, imports, estimators, oracles, optima, units, suites,
-    ]  # fmt: skip
     for part in parts:
-        for row in part():
-            rows.append(row)
-            print(" | ".join([*row[:3], {True: "holds", False: "FAILS", None: "–"}[row[3]]]), flush=True)
+        for what, bar, text, ok in part():
+            rows.append((what, bar, text, None if ok is None else bool(ok)))
+            print(
+                " | ".join([what, bar, text, {True: "holds", False: "FAILS"}.get(rows[-1][3], "–")]),
+                flush=True,
+            )
     word = {True: "yes", False: "**no**", None: "–"}
     lines = [f"| {a} | {b} | {c} | {word[ok]} |" for a, b, c, ok in rows]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
-        "# The contract: every bar, measured\n\n"
-        f"Made by `python benchmarks/contract.py` on {machine()}.\n\n"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(
+        f"# {title}: every bar, measured\n\nMade by `python benchmarks/{script}` on {machine()}.\n\n"
         "| What | Bar | Measured | Holds |\n|---|---|---|---|\n" + "\n".join(lines) + "\n",
         encoding="utf-8",
     )
@@ -274,4 +267,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    bars = [main_command, imports, estimators, oracles, optima, units, suites]
+    sys.exit(table(RESULTS, "The contract", "contract.py", bars))

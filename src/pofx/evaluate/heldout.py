@@ -32,7 +32,7 @@ __all__ = ["HeldOut", "Split", "held_out", "named", "paired_difference", "split"
 
 Floats = NDArray[np.float64]
 
-SIDE_BY_SIDE = 200_000  # numbers (rows times columns) up to which folds are fitted at the same time
+SIDE_BY_SIDE = 2_000_000  # numbers (rows times columns) up to which folds are fitted at the same time
 MOST_KEPT = 4_000_000  # numbers (rows times columns) up to which the fits of the folds are kept
 
 

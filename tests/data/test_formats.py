@@ -12,6 +12,7 @@ from pyarrow import feather, parquet
 from pofx.data import read
 from pofx.data.columnar_file import unpacked_size
 from pofx.errors import DataError, FileError, MemoryLimitError, ParameterError, PofxWarning
+from pofx.models.gaussian import Gaussian
 from pofx.validation import memory
 
 RNG = np.random.default_rng(0)
@@ -326,3 +327,9 @@ def test_other_formats_get_the_one_line_that_converts_them(tmp_path):
     }.items():
         with pytest.raises(FileError, match=message):
             read(tmp_path / name)
+
+
+def test_a_saved_model_is_told_from_rows(tmp_path):
+    Gaussian.from_params([0.0], [[1.0]]).save(tmp_path / "model.pofx")
+    with pytest.raises(FileError, match="is a saved model, not rows"):
+        read(tmp_path / "model.pofx")

@@ -11,5 +11,5 @@ def test_the_page_on_adding_a_model_prints_the_plugin_that_is_tested():
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     plugin = ROOT / "tests" / "plugin_example"
     assert (plugin / "pofx_laplace.py").read_text(encoding="utf-8") in page
-    entry = [line for line in (plugin / "pyproject.toml").read_text().splitlines() if line.startswith("Laplace")]
-    assert entry[0] in page
+    lines = (plugin / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    assert next(line for line in lines if line.startswith("Laplace")) in page

@@ -108,8 +108,8 @@ def identify(place: Place) -> Format:
         raise FileError(f"{place.shown} is empty (0 bytes).")
     if start[8:].startswith(b'{"__metadata__"') and b'"pofx"' in start[:512]:
         raise FileError(
-            f"{place.shown} is a saved model, not rows. `pofx sample` draws rows from it, and `pofx score` tells "
-            "how likely rows of another file are under it."
+            f"{place.shown} is a saved model, not rows. `pofx sample` draws rows from it, and `pofx score` "
+            "tells how likely rows of another file are under it."
         )
     gzipped = start.startswith(b"\x1f\x8b")
     if gzipped:

@@ -59,8 +59,8 @@ def resolve(name: str, classes: Sequence[type[Density]] = ()) -> type[Density]:
             found = points[0].load()
         except Exception as error:  # whatever a stranger's module raises when imported
             raise FileError(
-                f"The file holds a model called {name!r}, whose installed module {points[0].module!r} cannot be "
-                f"imported ({type(error).__name__}: {error}). Install it again or upgrade it."
+                f"The file holds a model called {name!r}, whose installed module {points[0].module!r} "
+                f"cannot be imported ({type(error).__name__}: {error}). Install it again or upgrade it."
             ) from error
     if not (isinstance(found, type) and issubclass(found, Density)):
         raise FileError(f"{name!r} is registered in {GROUP!r} but is not a pofx model.")

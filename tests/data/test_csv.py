@@ -10,6 +10,7 @@ import pytest
 
 from pofx.data import read
 from pofx.data import text as text_module
+from pofx.data.blocks import open_blocks
 from pofx.errors import DataError, FileError, PofxWarning
 
 CLEAN = [[1.5, 2.5], [3.5, 4.5]]
@@ -331,3 +332,22 @@ def test_a_hundred_thousand_rows_take_about_a_second(tmp_path):
     assert time.perf_counter() - start < 4.0  # 0.7 s on an idle machine
     np.testing.assert_array_equal(table.values, X)
     assert table.decimals == (4,) * 5
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", " "])
+def test_more_columns_than_are_read_are_refused_at_once(csv, delimiter):
+    line = delimiter.join(["1.5"] * 1_000_000)
+    path = csv(f"# as many columns as rows\n{line}\n{line}\n")
+    start = time.perf_counter()
+    with pytest.raises(FileError, match=r"rows\.csv, line 2: 1,000,000 columns; at most 100,000.*transpose"):
+        read(path)
+    assert time.perf_counter() - start < 10.0  # 1.5 s on an idle machine
+    with pytest.raises(FileError, match="1,000,000 columns"):
+        open_blocks(path)
+
+
+def test_as_many_columns_as_are_read(csv, monkeypatch):
+    monkeypatch.setattr("pofx.data.csv_file.MOST_COLUMNS", 3)
+    assert read(csv("a,b,c\n1,2,3\n4,5,7\n")).shape == (2, 3)
+    with pytest.raises(FileError, match="line 1: 4 columns; at most 3"):
+        read(csv("a,b,c,d\n1,2,3,4\n", "wider.csv"))

@@ -17,6 +17,7 @@ from pofx.maths.gaussian_batch import cholesky, floor_eigenvalues, precision, tr
 from pofx.maths.moments import Moments
 from pofx.models.mixture.em import Mixtures, climb
 from pofx.models.mixture.frame import Frame
+from pofx.models.mixture.polish import polish
 from pofx.models.mixture.rows import CachedRows
 from pofx.models.mixture.starts import Sketch, doubled, merged, split, state_from_labels, ward
 from pofx.models.mixture.structures import STRUCTURES, structure
@@ -324,6 +325,38 @@ def test_acceleration_finds_the_fixed_point_of_plain_em_in_fewer_passes(kind):
         results.append((out.log_likelihood[0], rows.passes))
     assert results[1][0] >= results[0][0] - 1e-5
     assert results[1][1] < results[0][1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_polish_ends_at_the_fixed_point_wherever_the_climb_stopped(kind):
+    x = groups(200, seed=12)
+    w = np.ones(len(x))
+    s = structure(kind)
+    frame = Frame.of(Moments.of(x, w), np.zeros(2, dtype=np.int64), diagonal=s.diagonal)
+    rows, mixtures = CachedRows(frame.rows(x), w, frame, diagonal=s.diagonal), Mixtures([3], [s])
+    start = state_from_labels(rows, ward(rows.y, w, [3])[3][None], 3)
+    ends = []
+    for tol in (1e-2, 1e-5):
+        out = climb(mixtures, start, rows, tol=tol, max_iter=1000)
+        state, value = polish(mixtures, out.states[0], rows, 200)
+        assert value >= out.log_likelihood[0] - 1e-9
+        ends.append(state)
+    cov, _ = mixtures.m_step(state, rows)
+    again = rows.e_step(np.log(state[0] / state[0].sum()), state[1:3], cov, mixtures.segments, centred=True)[
+        1
+    ]
+    np.testing.assert_allclose(again, state, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_optima_of_symmetric_rows_are_told_apart_the_same_way_in_all_units(kind):
+    half = np.round(groups(30, seed=3))
+    x = np.vstack([half, -half])
+    there = pofx.GaussianMixture(2, covariance_type=kind).fit(2.54 * x + 30.0)
+    here = pofx.GaussianMixture(2, covariance_type=kind).fit(x)
+    moved = there.log_density(2.54 * x + 30.0) + 2 * np.log(2.54)
+    np.testing.assert_allclose(moved, here.log_density(x), atol=1e-7)
 
 
 def test_splitting_and_merging_keep_the_moments():

@@ -1,7 +1,8 @@
 """Ctrl-C: the verb unwinds, and if a long computation does not let it go, it is left.
 
-A computation in a pool of threads ends its current piece before the interrupt gets through, which may take
-seconds. Nothing is lost by not waiting: files are written whole at the end, or not at all.
+The interrupt may not get through for seconds, as in one long call into C; once it has, Python waits at its
+exit for the pieces that the pool's threads are still at. Nothing is lost by waiting for neither: files are
+written whole at the end, or not at all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["leaving_soon"]
 
@@ -44,14 +45,12 @@ def leaving_soon(last_words: Callable[[], int]) -> Iterator[None]:
             time.sleep(0.05)
         if unwound.is_set():
             return
-        code = last_words()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
-        atexit._run_exitfuncs()  # temporary folders are removed
-        os._exit(code)
+        _end(last_words())
+
+    came = threading.Event()
 
     def interrupted(number: int, frame: FrameType | None) -> Any:
+        came.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=leave, name="pofx-leave", daemon=True).start()
         return signal.default_int_handler(number, frame)
@@ -59,9 +58,28 @@ def leaving_soon(last_words: Callable[[], int]) -> Iterator[None]:
     signal.signal(signal.SIGINT, interrupted)
     try:
         yield
+    except BaseException:  # click makes an Abort of it
+        unwound.set()
+        if came.is_set() and _computing():
+            _end(last_words())
+        raise
     finally:
         unwound.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process now, whatever its threads do."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    atexit._run_exitfuncs()  # temporary folders are removed
+    os._exit(code)
+
+
+def _computing() -> bool:
+    """Tell whether threads of a pool are still at a piece that nobody waits for."""
+    return any(thread.name.startswith("pofx_") for thread in threading.enumerate())
 
 
 def _is_writing(thread: int | None) -> bool:

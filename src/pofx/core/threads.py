@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that the controller below sees it)
@@ -23,9 +23,12 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _lock = threading.RLock()  # reentrant: an abandoned hold may be collected, and left, inside _apply
-_holds: list[Any] = []  # one locked lock for everybody inside one_blas_thread
+_holds: set[Any] = set()  # one locked lock for everybody inside one_blas_thread
 _libraries: list[Any] = []
 _before: list[tuple[Any, int]] | None = None  # what the libraries had, while they are held
+
+
+_here = threading.local()
 
 
 def thread_count() -> int:
@@ -49,26 +52,32 @@ def one_blas_thread() -> Iterator[None]:
     hold = threading.Lock()
     try:
         with hold:
-            _holds.append(hold)
+            _holds.add(hold)
             _apply()
             yield
     finally:
-        _apply()
+        try:
+            _apply()
+        except BaseException:  # Ctrl-C in the middle of giving back: do that first
+            _apply()
+            raise
 
 
 def _apply() -> None:
     """Set the libraries to one thread if anybody is inside, else to what they had before."""
     global _before
     with _lock:
-        _holds[:] = [hold for hold in _holds if hold.locked()]
-        if _holds:
-            if _before is None:
-                _before = [(library, library.get_num_threads()) for library in _blas()]
-            for library, _ in _before:
-                _set_threads(library, 1)
-        elif _before is not None:
-            for library, number in _before:
-                _set_threads(library, number)
+        # A hold that comes in or is left meanwhile is neither lost nor brought back.
+        _holds.difference_update([hold for hold in tuple(_holds) if not hold.locked()])
+        before = _before
+        if before is None:
+            if not _holds:
+                return
+            before = [(library, library.get_num_threads()) for library in _blas()]
+        _before = before  # kept until every library has its own number back
+        for library, number in before:
+            _set_threads(library, 1 if _holds else number)
+        if not _holds:
             _before = None
 
 
@@ -95,9 +104,10 @@ def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     """Yield ``function(item)`` in the order of ``items``, computed by the pool, few items in flight.
 
     The order of the results does not depend on the number of threads, and no more than twice that
-    many items are held at once, so a stream of blocks keeps its memory bounded.
+    many items are held at once, so a stream of blocks keeps its memory bounded. Inside an item, further
+    calls go one by one: the processors are already in use.
     """
-    threads = thread_count()
+    threads = 1 if getattr(_here, "in_pool", False) else thread_count()
     iterator = iter(items)
     first = list(islice(iterator, 2))
     if threads == 1 or len(first) < 2:
@@ -109,10 +119,13 @@ def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="pofx")
-    waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in first)
+    def mark() -> None:
+        _here.in_pool = True
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="pofx", initializer=mark)
+    waiting: deque[Future[B]] = deque()
     try:
-        for item in islice(iterator, 2 * threads - len(first)):
+        for item in chain(first, islice(iterator, 2 * threads - len(first))):
             waiting.append(pool.submit(function, item))
         while waiting:
             result = waiting.popleft().result()
@@ -120,5 +133,7 @@ def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
                 waiting.append(pool.submit(function, item))
             yield result
     finally:
-        # After an error or Ctrl-C nobody waits for the items under way: their results go nowhere.
+        # After an error or Ctrl-C nobody waits for the items under way: their results go nowhere. They may
+        # end after BLAS has its threads back, and share nothing with a later fit but those threads' number,
+        # which that fit sets again.
         pool.shutdown(wait=False, cancel_futures=True)

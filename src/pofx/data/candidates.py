@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from pofx.errors import DataError, PofxError
 
+MOST_COLUMNS = 100_000  # of any file: beyond it lie transposed tables and damaged files
+
 
 def counted(n: int, word: str) -> str:
     """Return "1 row" or "3 rows"."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pofx.data.arrow_columns import dtype_name, numbers, why_not
-from pofx.data.candidates import Candidate, Source, counted
+from pofx.data.candidates import MOST_COLUMNS, Candidate, Source, counted
 from pofx.data.places import Place
 from pofx.errors import FileError, MemoryLimitError, PofxError
 from pofx.optional import need
@@ -24,7 +24,6 @@ from pofx.validation import check_memory, detect_decimals
 from pofx.validation.columns import printable
 
 _ROWS = 131_072  # of a block
-_MOST_COLUMNS = 100_000
 
 
 class Columnar:
@@ -47,9 +46,9 @@ class Columnar:
             if kind == "Parquet":
                 self.n = file.metadata.num_rows
                 self.detail = counted(file.num_row_groups, "row group")
-        if len(self.names) > _MOST_COLUMNS:
+        if len(self.names) > MOST_COLUMNS:
             raise FileError(
-                f"{place.shown} has {len(self.names):,} columns; at most {_MOST_COLUMNS:,} are read."
+                f"{place.shown} has {len(self.names):,} columns; at most {MOST_COLUMNS:,} are read."
             )
         repeated = [name for name, times in Counter(self.names).items() if times > 1]
         if repeated:

@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from pofx.data.candidates import Source, counted
+from pofx.data.candidates import MOST_COLUMNS, Source, counted
 from pofx.data.csv_column import MISSING, TextColumn
 from pofx.data.dialect import SPACE, Dialect, sniff
 from pofx.data.header import judge_first_row, names_from_comment
@@ -41,8 +41,8 @@ def read_csv(
     Raises
     ------
     FileError
-        for ragged rows, duplicate names, infinite or overflowing numbers, broken quotes, NUL bytes and files
-        without rows: with file, line and column.
+        for ragged rows, duplicate names, infinite or overflowing numbers, broken quotes, NUL bytes, files
+        without rows and more than 100,000 columns: with file, line and column.
     """
     with place.path.open("rb") as file:
         table = TextTable(place, file, gzipped=gzipped, na=na, header=header)
@@ -87,6 +87,12 @@ class TextTable:
         if not rows:
             raise FileError(f"{place.shown} is empty: there is no row in it.")
         self.width, self.top, self.first = len(rows[0]), lines[0], rows[0]
+        if self.width > MOST_COLUMNS:
+            raise self.lines.fail(
+                self.top,
+                f"{self.width:,} columns; at most {MOST_COLUMNS:,} are read. If these are rows, transpose "
+                "the table; otherwise keep only the columns you need, or split it into several files.",
+            )
         self._check_widths(rows, lines)
         names, self.note = judge_first_row(self, rows, lines, header)
         if names is None and header is None:

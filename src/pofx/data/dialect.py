@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_LINES = 200  # looked at
+_LINES = 200  # looked at,
+_CELLS = 200_000  # but no more fields than this, as far as whole lines go
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 NUMBER_COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
@@ -107,7 +108,8 @@ def _merit(delimiter: str, sample: Sequence[str]) -> tuple[float, ...]:
         return (-1.0,)
     width = max(widths, key=lambda w: (widths[w], w))
     agreement = widths[width] / len(rows)
-    cells = [cell.strip() for row in rows[1:] or rows if len(row) == width for cell in row]
+    alike = [row for row in rows[1:] or rows if len(row) == width]
+    cells = [cell.strip() for row in alike[: max(1, _CELLS // width)] for cell in row[:_CELLS]]
     numbers = sum(map(point.is_number, cells))
     if delimiter != ",":
         numbers = max(numbers, sum(map(comma.is_number, cells)))

@@ -14,27 +14,21 @@ from .candidate import Candidate, Run
 from .em import Mixtures
 from .fitting import Fitting
 from .frame import REGULAR
+from .polish import polish
 
-__all__ = ["message", "polish", "say", "table", "values"]
+__all__ = ["finished", "message", "say", "table", "values"]
 
 
-def polish(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float]:
+def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float]:
     """Return the final state and its log-likelihood (unit space), both from the centred form."""
     rows = fitting.all_rows(winner.structure.diagonal)
     mixtures = Mixtures([winner.k], [winner.structure])
-    d, state = rows.d, run.state
+    state = run.state
     constant = rows.total * rows.frame.log_det
     if winner.k == 1:
         state = _one_component(fitting, winner.structure.diagonal)
-    value = -math.inf
-    for last in (False, False, True):
-        cov, _ = mixtures.m_step(state, rows)
-        log_weight = np.log(np.maximum(state[0], 1e-250) / state[0].sum())
-        now, reached = rows.e_step(log_weight, state[1 : 1 + d], cov, mixtures.segments, centred=True)
-        gain, value = float(now[0]) - value, float(now[0])
-        if last or winner.k == 1 or gain < fitting.plan.tol:
-            break
-        state = reached
+    settled = run.gap < fitting.plan.tol and winner.k > 1
+    state, value = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
     return state, value + constant
 
 

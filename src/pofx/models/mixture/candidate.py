@@ -10,10 +10,11 @@ import numpy as np
 
 from .structures import Structure
 
-__all__ = ["KEEP", "SAME", "Candidate", "Job", "Run"]
+__all__ = ["KEEP", "SAME", "TIED", "Candidate", "Job", "Run"]
 
 KEEP = 3  # runs of a candidate that are followed up
 FALLEN = 2  # runs on the floor that are kept for repair
+TIED = 1e-6  # nats within which one run is as good as another
 SAME = 1e-3  # nats within which two runs are taken for the same optimum
 
 
@@ -59,9 +60,15 @@ class Candidate:
         return -2.0 * self.runs[0].log_likelihood + k * math.log(max(total, 1.0))
 
     def add(self, runs: Sequence[Run], keep: int = KEEP) -> None:
-        """Keep the best ``keep`` different runs."""
+        """Keep the best ``keep`` different runs; of equally good ones the earliest, lest rounding choose."""
         self.tried = True
-        ordered = sorted([*self.runs, *runs], key=lambda r: (r.low, -r.log_likelihood))
+        pool = [*self.runs, *runs]
+        top = max((r.log_likelihood for r in pool), default=0.0)
+
+        def behind(r: Run) -> float:
+            return (top - r.log_likelihood) // TIED if math.isfinite(r.log_likelihood) else math.inf
+
+        ordered = sorted(pool, key=lambda r: (r.low, behind(r)))
         different: list[Run] = []
         for r in ordered:
             if all(abs(r.log_likelihood - o.log_likelihood) > SAME or r.low != o.low for o in different):

@@ -25,7 +25,7 @@ from .batch import Segments, lower_triangle
 from .rows import Rows
 from .structures import Structure
 
-__all__ = ["Climb", "Mixtures", "climb"]
+__all__ = ["Climb", "Mixtures", "climb", "information_scale"]
 
 MEMORY = 6  # steps that an acceleration remembers
 LONGEST_WAIT = 16  # plain steps after repeated failed jumps
@@ -82,6 +82,21 @@ def unpacked(state: np.ndarray, rows: Rows) -> np.ndarray:
     v = np.empty((d, d, state.shape[1]))
     v[i, j] = v[j, i] = state[1 + d :]
     return v
+
+
+def information_scale(n: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """Return what turns changes of a state (p, M) into standard errors of the complete data.
+
+    The square root of the diagonal of their Fisher information, correlations left out: no units.
+    """
+    d, n = len(cov), np.maximum(n, 1e-12)
+    if cov.ndim == 2:
+        return np.concatenate([1.0 / np.sqrt(n)[None], np.sqrt(n / cov), np.sqrt(n / 2.0) / cov])
+    variance = cov[np.arange(d), np.arange(d)]
+    i, j = lower_triangle(d)
+    twice = np.where(i == j, np.sqrt(0.5), 1.0)[:, None]
+    own = np.sqrt(n / (variance[i] * variance[j])) * twice
+    return np.concatenate([1.0 / np.sqrt(n)[None], np.sqrt(n / variance), own])
 
 
 @dataclass
@@ -293,19 +308,7 @@ class _Run:
 
     def _combination(self) -> np.ndarray:
         """Return Anderson's coefficients (m, B): the least residual in the information metric."""
-        n = np.maximum(self.reached[0], 1e-12)
-        d = self.rows.d
-        scale = np.empty_like(self.residual)
-        scale[0] = 1.0 / np.sqrt(n)
-        if self.rows.diagonal:
-            variance = self.reached_cov
-            scale[1 + d :] = np.sqrt(n / 2.0) / variance
-        else:
-            variance = self.reached_cov[np.arange(d), np.arange(d)]
-            i, j = lower_triangle(d)
-            twice = np.where(i == j, np.sqrt(0.5), 1.0)[:, None]
-            scale[1 + d :] = np.sqrt(n / (variance[i] * variance[j])) * twice
-        scale[1 : 1 + d] = np.sqrt(n / variance)
+        scale = information_scale(self.reached[0], self.reached_cov)
         a = np.stack(self.d_residual) * scale
         gram = self.segments.sum(np.einsum("acm,bcm->abm", a, a))
         right = self.segments.sum(np.einsum("acm,cm->am", a, self.residual * scale))

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.fitting import Outcome
 from ...core.fold import Data
 from . import answer
-from .candidate import KEEP, Candidate
+from .candidate import KEEP, TIED, Candidate
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers
 from .fitting import Fitting, Plan
 from .given import state_from_given
@@ -58,7 +58,7 @@ def fit_mixture(
         _search(fitting, feasible or candidates)
     winner = _winner(candidates, data)
     run = winner.runs[0]
-    state, log_likelihood = answer.polish(fitting, winner, run)
+    state, log_likelihood = answer.finished(fitting, winner, run)
     converged = run.gap < plan.tol or winner.k == 1
     answer.say(fitting, winner, converged)
     trace = np.minimum([*run.trace, log_likelihood], log_likelihood) + data.total * data.units.log_jacobian
@@ -196,5 +196,7 @@ def _winner(candidates: Sequence[Candidate], data: Data) -> Candidate:
     found = [c for c in candidates if c.runs]
     regular = [c for c in found if c.regular]
     if regular:
-        return min(regular, key=lambda c: c.bic(data.total, data.d))
+        least = min(c.bic(data.total, data.d) for c in regular) + TIED
+        tied = [c for c in regular if c.bic(data.total, data.d) <= least]
+        return min(tied, key=lambda c: c.structure.n_parameters(c.k, data.d))
     return max(found, key=lambda c: (-c.k, c.runs[0].log_likelihood))

@@ -54,9 +54,9 @@ class GaussianMixture(Density):
         one candidate, 5 for each of many by default.
     tol : float
         A run has converged when less than this is left to gain of the *total* log-likelihood (nats), by
-        Aitken's extrapolation.
+        Aitken's extrapolation. The one that is chosen is then polished to the last digits.
     max_iter : int
-        Passes over the rows of a final run, at most.
+        Passes over the rows of a final run, at most; and of its polish.
     weights_init, means_init, covariances_init : array, optional
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
     random_state : None, int, Generator or RandomState

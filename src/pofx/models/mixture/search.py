@@ -275,18 +275,9 @@ class Search:
                 if c.regular and c.runs[0].log_likelihood >= inner.best.log_likelihood:
                     continue
                 state = self.moves.in_terms_of(inner, c, inner.best.state)
-                c.add(
-                    [
-                        Run(
-                            inner.best.log_likelihood,
-                            state,
-                            False,
-                            inner.best.gap,
-                            True,
-                            list(inner.best.trace),
-                        )
-                    ]
-                )
+                best = inner.best
+                run = Run(best.log_likelihood, state, False, best.gap, True, list(best.trace))
+                c.runs, c.tried = [run, *c.runs][:KEEP], True
 
 
 def _in_batches(which: list[int], jobs: Sequence[Job], most: int) -> Iterator[list[int]]:

@@ -31,6 +31,8 @@ __all__ = [
 
 START_ELEMENTS = 1_000_000  # memberships held at a time
 WARD_ROWS = 500  # rows on which the hierarchical clustering is built
+SYMMETRIC = 1e-9  # skewness below which a column has no direction
+GRID = 32  # binary places of the rows, in standard deviations, that starts see
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,21 @@ class Sketch:
         """Return the sketch of distinct rows z with weights w, in canonical order.
 
         Each column is pointed so that its skewness is positive; then the lexicographic order does not
-        depend on the sign of the column's unit either.
+        depend on the sign of the column's unit either. The scalings are rounded to 32 binary places, far
+        above the rounding of the data's units and far below what a start can tell apart: so equal distances
+        stay equal in all units, and clusterings break ties the same way.
         """
         share = w / w.sum()
         centred = z - share @ z
         sd = np.sqrt(share @ centred**2)
         scaled = centred / np.where(sd > 0, sd, 1.0)
-        pointed = scaled * np.where(share @ scaled**3 < 0, -1.0, 1.0)
+        pointed = scaled * np.where(share @ scaled**3 < -SYMMETRIC, -1.0, 1.0)
         order = np.lexsort(pointed.T[::-1])
         z, w, scaled, pointed = z[order], w[order], scaled[order], pointed[order]
         values, vectors = np.linalg.eigh((scaled * (w / w.sum())[:, None]).T @ scaled)
         real = values > 1e-10 * values[-1]
         whitened = (scaled @ vectors[:, real]) / np.sqrt(values[real])
-        return cls(z, w, pointed, whitened)
+        return cls(z, w, _on_grid(pointed), _on_grid(whitened))
 
     def __len__(self) -> int:
         return len(self.w)
@@ -77,6 +81,10 @@ class Sketch:
     def take(self, rows: np.ndarray) -> Sketch:
         """Return some of the rows."""
         return Sketch(self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows])
+
+
+def _on_grid(y: np.ndarray) -> np.ndarray:
+    return np.ldexp(np.round(np.ldexp(y, GRID)), -GRID)
 
 
 def labels_from_seeds(

@@ -32,14 +32,14 @@ def rows() -> np.ndarray:
 @pytest.mark.parametrize("kernel", NAMES)
 def test_laws_of_every_kernel(kernel: str) -> None:
     rng = np.random.default_rng(1)
-    sets = [rng.standard_normal((60, 1)) + 4, rng.standard_normal((60, 2)) @ [[3.0, 1.0], [0.0, 50.0]]]
+    sets = [rng.standard_normal((90, 1)) + 4, rng.standard_normal((90, 2)) @ [[3.0, 1.0], [0.0, 50.0]]]
     check_model(lambda: KDE(kernel=kernel), sets)
 
 
 @pytest.mark.parametrize("bandwidth", ["silverman", "normal_reference", "isj"])
 def test_laws_of_every_rule(bandwidth: str) -> None:
     rng = np.random.default_rng(2)
-    check_model(lambda: KDE(bandwidth), [rng.gamma(2.0, size=(60, 1)), rng.standard_normal((60, 2))])
+    check_model(lambda: KDE(bandwidth), [rng.gamma(2.0, size=(90, 1)), rng.standard_normal((90, 2))])
 
 
 def test_laws_of_a_given_bandwidth() -> None:

@@ -51,7 +51,9 @@ class Blocks:
         self._source = source
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._source() if callable(self._source) else self._source)
+        for block in self._source() if callable(self._source) else self._source:
+            if not (hasattr(block, "__len__") and len(block) == 0):  # a filter may leave nothing of a block
+                yield block
 
     def __repr__(self) -> str:
         return f"Blocks({self._source!r})"

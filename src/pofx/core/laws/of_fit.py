@@ -69,7 +69,8 @@ def batches(case: Case) -> None:
 
 def blocks(case: Case) -> None:
     _has_density(case)
-    cut = Blocks([case.x[:7], case.x[7:60], case.x[60:]])
+    half = len(case.x) // 2
+    cut = Blocks([case.x[:7], case.x[7:half], case.x[:0], case.x[half:]])
     agree(
         case.fit(cut).log_density(case.queries),
         case.model.log_density(case.queries),

@@ -254,7 +254,7 @@ class _Form:
         return _aligned(rows_to_fit(block, missing=self.missing), self.columns)
 
 
-def _measured(first: Iterator[Chunk], passes: Callable[[], Iterator[Chunk]], form: Any) -> Data:
+def _measured(first: Iterator[Chunk], passes: Callable[[], Iterator[Chunk]], form: Rows | _Form) -> Data:
     """Take the first pass: count, add up the weights, find each column's range and a value inside it.
 
     ``form`` knows ``columns`` and ``dropped`` once the first pass is through.
@@ -393,15 +393,17 @@ def require_rows(data: Data, least: int, why: str) -> None:
         )
 
 
-def require_spread(data: Data, remedy: str) -> None:
-    """Raise a :class:`DegenerateError` that names the constant columns, if there are any."""
-    constant = data.constant_columns()
+def require_spread(data: Data, remedy: str, among: Iterable[int] | None = None) -> None:
+    """Raise a :class:`DegenerateError` that names the constant columns among these, if there are any."""
+    asked = set(range(data.d) if among is None else among)
+    constant = [j for j in data.constant_columns() if j in asked]
     if not constant:
         return
     names = ", ".join(repr(data.label(j)) for j in constant[:5]) + (" …" if len(constant) > 5 else "")
     if len(constant) == data.d and data.d > 1:
         raise DegenerateError(
-            f"All {data.n:,} rows are identical (every column is constant): no density exists there. {remedy}"
+            f"All {data.n:,} rows are identical (every column is constant: {names}): no density "
+            f"exists there. {remedy}"
         )
     plural = "s" if len(constant) > 1 else ""
     raise DegenerateError(

@@ -35,25 +35,13 @@ _ELSEWHERE: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF document", "its table, saved as CSV"),
     (b"\x89PNG", "a picture", "a table of numbers"),
     (b"\xff\xd8\xff", "a picture", "a table of numbers"),
-    (
-        b"\x80\x02",
-        "a pickle, which could run code when loaded",
-        f"pandas.read_pickle(path){_SAVE}, if you trust it",
-    ),
-    (
-        b"\x80\x03",
-        "a pickle, which could run code when loaded",
-        f"pandas.read_pickle(path){_SAVE}, if you trust it",
-    ),
-    (
-        b"\x80\x04",
-        "a pickle, which could run code when loaded",
-        f"pandas.read_pickle(path){_SAVE}, if you trust it",
-    ),
-    (
-        b"\x80\x05",
-        "a pickle, which could run code when loaded",
-        f"pandas.read_pickle(path){_SAVE}, if you trust it",
+    *(
+        (
+            b"\x80" + bytes([protocol]),
+            "a pickle, which could run code when loaded",
+            f"pandas.read_pickle(path){_SAVE}, if you trust it",
+        )
+        for protocol in (2, 3, 4, 5)
     ),
 )
 _BINARY = {

@@ -22,7 +22,7 @@ import numpy as np
 
 from pofx.core.density import Density
 from pofx.core.fitting import Outcome
-from pofx.core.fold import Data, require_rows
+from pofx.core.fold import Data, require_rows, require_spread
 from pofx.core.params import Params
 from pofx.core.units import Units
 from pofx.errors import DataError, DegenerateError, ParameterError, PofxWarning, UnsupportedError
@@ -193,14 +193,7 @@ class Histogram(Density):
         automatic = [j for j, rule in enumerate(rules) if isinstance(rule, str | int)]
         if automatic:
             require_rows(data, 2, "A data-driven scale (automatic bins)")
-        constant = [j for j in data.constant_columns() if j in automatic]
-        if constant:
-            names = ", ".join(repr(data.label(j)) for j in constant[:5]) + (" …" if len(constant) > 5 else "")
-            raise DegenerateError(
-                f"Constant column{'s' if len(constant) > 1 else ''} {names}: one value in all "
-                f"{data.n:,} rows, so no density exists there. Leave it out, or give its edges, "
-                "as in bins={0: [4.5, 5.5]}."
-            )
+        require_spread(data, "Leave it out, or give its edges, as in bins={0: [4.5, 5.5]}.", automatic)
         if data.d > 1 and any(isinstance(rule, str) and rule == "blocks" for rule in rules):
             raise ParameterError(f"bins='blocks' is for one column, not for {data.d}. Try bins='knuth'.")
         x, w = data.all() if automatic else (np.empty((0, data.d)), np.empty(0))

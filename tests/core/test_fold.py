@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pofx.core.fold import Blocks, block_rows, row_hashes, survey
-from pofx.core.threads import map_ordered, one_blas_thread
 from pofx.core.units import Units
 from pofx.errors import DataError
 from pofx.models.gaussian import Gaussian
+from pofx.threads import map_ordered, one_blas_thread
 
 
 def rows(n, d=2, seed=0):

@@ -130,7 +130,7 @@ class BlockLast(Gaussian):
 
 class ThreadDependent(Gaussian):
     def _fit(self, data, rng):
-        from pofx.core.threads import thread_count
+        from pofx.threads import thread_count
 
         values, outcome = super()._fit(data, rng)
         return {**values, "mean": values["mean"] * (1.0 + 1e-12 * thread_count())}, outcome

@@ -20,7 +20,7 @@ IDS = [path.relative_to(SOURCE).as_posix() for path in FILES]
 # A part may import parts on lower lines, and itself; never one beside it or above.
 ORDER = [
     ["errors"],
-    ["optional"],
+    ["optional", "threads"],
     ["validation", "store"],
     ["maths"],
     ["core"],
@@ -36,6 +36,7 @@ LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 
 HEAVY = [
     "click",
+    "finufft",
     "matplotlib",
     "narwhals",
     "pandas",

@@ -290,7 +290,7 @@ def test_fit_and_score_the_same_object_at_once(make: Callable[[], Any]) -> None:
 
 def test_blas_is_held_to_one_thread_in_every_thread() -> None:
     """Whichever thread comes first and whichever leaves last; afterwards BLAS has its threads back."""
-    from pofx.core.threads import one_blas_thread
+    from pofx.threads import one_blas_thread
 
     before = blas_threads()
     entered, leave = threading.Event(), threading.Event()

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..errors import DataError, NumericalError, ParameterError, PofxWarning, UnsupportedError, not_fitted
+from ..threads import map_ordered, one_blas_thread
 from ..validation import (
     Columns,
     check_memory,
@@ -33,7 +34,6 @@ from .fitting import Fit
 from .fold import block_rows, survey
 from .hooks import Hooks
 from .params import Params
-from .threads import map_ordered, one_blas_thread
 from .units import Units
 
 __all__ = ["Density"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, DegenerateError
+from ..threads import map_ordered
 from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit, rows_to_query
-from .threads import map_ordered
 from .units import Units
 
 __all__ = ["Blocks", "Data", "block_rows", "survey"]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ..core.density import Density
 from ..core.estimator import unfitted
-from ..core.threads import map_ordered
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
+from ..threads import map_ordered
 from ..validation import Rows, rng_from, row_weights, rows_to_fit, whole_number
 from .ties import FINE, Steps, TieGain
 

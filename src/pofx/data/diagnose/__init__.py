@@ -41,7 +41,6 @@ from typing import Any
 
 import numpy as np
 
-from pofx.core.threads import map_ordered
 from pofx.core.units import Units
 from pofx.data.diagnose.bounds import bound_findings
 from pofx.data.diagnose.column import Column, ColumnSummary, Lattice
@@ -56,6 +55,7 @@ from pofx.data.diagnose.tails import dominating, far_out, tail_findings
 from pofx.data.read import read
 from pofx.data.table import Table
 from pofx.errors import DataError, PofxWarning
+from pofx.threads import map_ordered
 from pofx.validation import check_memory
 
 __all__ = ["SCHEMA", "ColumnSummary", "Diagnosis", "Finding", "Quantity", "diagnose"]

@@ -13,10 +13,10 @@ from functools import reduce
 import numpy as np
 
 from pofx.core.fold import block_rows
-from pofx.core.threads import map_ordered, one_blas_thread
 from pofx.core.units import Units
 from pofx.data.diagnose.finding import GAUSSIAN, HISTOGRAM, KDE, MIXTURE, Finding, Quantity, listed, short
 from pofx.maths.moments import Moments
+from pofx.threads import map_ordered, one_blas_thread
 
 __all__ = ["correlation", "relation_findings"]
 

@@ -19,10 +19,10 @@ from ...core.density import Density, in_data_units
 from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
-from ...core.threads import one_blas_thread
 from ...core.units import Units
 from ...errors import NumericalError, ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
+from ...threads import one_blas_thread
 from ...validation import Columns, real_number, rows_to_query, whole_number
 from . import parameters
 from .centred import component_logs, log_sum_exp

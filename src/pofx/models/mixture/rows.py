@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ...core.fold import Data
-from ...core.threads import map_ordered
 from ...maths.gaussian import LOG_2PI
 from ...maths.gaussian_batch import cholesky, precision, triangular_inverse
+from ...threads import map_ordered
 from .batch import Segments, lower_triangle, squares
 from .centred import about_means, centred_statistics, normalise
 from .frame import Frame

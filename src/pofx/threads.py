@@ -32,7 +32,10 @@ _here = threading.local()
 
 
 def thread_count() -> int:
-    """Return how many threads pofx uses: ``POFX_NUM_THREADS``, else the processors it may run on."""
+    """Return how many threads pofx uses: ``POFX_NUM_THREADS``, else the processors it may run on; one inside
+    an item of :func:`map_ordered`, where the others are already in use."""
+    if getattr(_here, "in_pool", False):
+        return 1
     asked = os.environ.get("POFX_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
@@ -107,7 +110,7 @@ def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     many items are held at once, so a stream of blocks keeps its memory bounded. Inside an item, further
     calls go one by one: the processors are already in use.
     """
-    threads = 1 if getattr(_here, "in_pool", False) else thread_count()
+    threads = thread_count()
     iterator = iter(items)
     first = list(islice(iterator, 2))
     if threads == 1 or len(first) < 2:

@@ -76,7 +76,7 @@ def test_scipy_in_one_column() -> None:
     # Published in scipy's own documentation and tests: gaussian_kde(arange(5)) at arange(5).
     x = np.arange(5.0)
     expected = [0.13480721, 0.18222869, 0.19514935, 0.18222869, 0.13480721]
-    np.testing.assert_allclose(KDE().fit(x).density(x), expected, atol=5e-9)
+    np.testing.assert_allclose(KDE("scott").fit(x).density(x), expected, atol=5e-9)
     y = np.random.default_rng(5).gamma(2.0, size=100)
     grid = np.linspace(-1, 9, 50)
     np.testing.assert_allclose(KDE("scott").fit(y).density(grid), gaussian_kde(y)(grid), rtol=1e-10)
@@ -144,14 +144,14 @@ def test_parts_are_kernel_density_estimates(rows: np.ndarray, kernel: str) -> No
 
 
 def test_conditioning_far_away_keeps_the_nearest_rows(rows: np.ndarray) -> None:
-    model = KDE().fit(rows)
+    model = KDE("scott").fit(rows)
     far = model.condition({0: 1e4})
     nearest = rows[np.argmax(rows[:, 0]), 1]
     assert far.mean()[0] == pytest.approx(nearest)
     with pytest.raises(DataError, match=r"below float64's range"):
         model.condition({0: 1e300})
     with pytest.raises(DataError, match=r"column 0 = 10000.*0.*use kernel='gaussian'"):
-        KDE(kernel="epanechnikov").fit(rows).condition({0: 1e4})
+        KDE("scott", kernel="epanechnikov").fit(rows).condition({0: 1e4})
 
 
 def test_moments_are_those_of_the_density(rows: np.ndarray) -> None:
@@ -222,7 +222,8 @@ def test_bandwidths_by_name(faithful: Path) -> None:
 @pytest.mark.parametrize(
     "bandwidth",
     [0.0, -1.0, np.nan, np.inf, "scot", None, True, [1.0, -2.0], [1.0], [1.0, 2.0, 3.0],
-     [[1.0, 0.0], [0.0, 1.0]], [1.0, [2.0]], {0: 1.0, 5: 1.0}, {0: 0.0, 1: 1.0}, ["a", "b"], 1e-320,
+     [[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.5], [0.4, 1.0]], np.eye(3), np.ones((2, 3)), np.ones((2, 2, 2)),
+     [[1.0, 0.0], [0.0, -1.0]], [1.0, [2.0]], {0: 1.0, 5: 1.0}, {0: 0.0, 1: 1.0}, ["a", "b"], 1e-320,
      np.array(0.0)],
 )  # fmt: skip
 def test_impossible_bandwidths(rows: np.ndarray, bandwidth: object) -> None:
@@ -261,9 +262,9 @@ def test_one_far_out_row() -> None:
     y = x.copy()
     y[0, 0] = 1e12
     with pytest.warns(PofxWarning, match=r"column 0: far-out rows.*bandwidth='silverman'"):
-        model = KDE().fit(y)
+        model = KDE("scott").fit(y)
     assert "far-out rows" in model.fit_.notes[0]
-    for rule in ("silverman", "isj"):
+    for rule in ("auto", "silverman", "isj"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             moved = KDE(rule).fit(y).log_density(x[1:]) - KDE(rule).fit(x).log_density(x[1:])
@@ -280,7 +281,7 @@ def test_many_columns() -> None:
 def test_importance_weights_use_the_effective_size(rows: np.ndarray) -> None:
     w = np.random.default_rng(9).random(60)
     kish = w.sum() ** 2 / (w**2).sum()
-    model = KDE(weight_kind="importance").fit(rows[:, 0], sample_weight=w)
+    model = KDE("scott", weight_kind="importance").fit(rows[:, 0], sample_weight=w)
     mean = np.average(rows[:, 0], weights=w)
     sd = np.sqrt(np.average((rows[:, 0] - mean) ** 2, weights=w) * kish / (kish - 1))
     assert model.bandwidth_[0] == pytest.approx(sd * kish**-0.2)

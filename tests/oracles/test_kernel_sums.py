@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from pofx.maths import kernel_sums
-from pofx.maths.kernel_sums import log_sum_kernel, log_sum_tail, quantile
-from pofx.maths.kernels import KERNELS
+from pofx.maths.kernel_sums import Bumps, Line, log_sum, naive
+from pofx.maths.kernels import KERNELS, Kernel
+
+
+def log_sum_kernel(x: np.ndarray, y: np.ndarray, log_w: np.ndarray | None, kernel: Kernel, h: np.ndarray):
+    return log_sum(Bumps(y, log_w, kernel, h), x, engine="naive")
 
 
 def fifty_digits(x: np.ndarray, points: np.ndarray, w: np.ndarray, h: np.ndarray) -> float:
@@ -56,8 +59,8 @@ def test_tiles_agree_with_all_pairs_at_once(name: str, d: int, monkeypatch: pyte
     with np.errstate(divide="ignore"):
         expected = logsumexp((kernel.log_density(u) - np.log(h)).sum(axis=2) + log_w, axis=1)
     whole = log_sum_kernel(queries, points, log_w, kernel, h)
-    monkeypatch.setattr(kernel_sums, "POINTS_PER_TILE", 16)
-    monkeypatch.setattr(kernel_sums, "PAIRS_PER_TILE", 80)
+    monkeypatch.setattr(naive, "POINTS_PER_TILE", 16)
+    monkeypatch.setattr(naive, "PAIRS_PER_TILE", 80)
     tiled = log_sum_kernel(queries, points, log_w, kernel, h)
     assert np.isfinite(expected).any()
     for got in (whole, tiled):
@@ -97,13 +100,13 @@ def test_quantiles_invert_the_tails(name: str) -> None:
     log_w = np.full(65, -np.log(65))
     q = np.r_[1e-300, 1e-12, rng.uniform(0, 1, 30), 40 / 65, 1 - 1e-12]
     for h in (0.01, 0.4, 100.0):
-        x = quantile(q, points, log_w, kernel, h)
-        low = log_sum_tail(x, points, log_w, kernel, h, upper=False)
-        high = log_sum_tail(x, points, log_w, kernel, h, upper=True)
+        line = Line(Bumps(points[:, None], log_w, kernel, np.array([h])))
+        x = line.quantile(q)
+        low, high = line.small_tail(x, upper=False), line.small_tail(x, upper=True)
         np.testing.assert_allclose(np.exp(low), q, rtol=0, atol=1e-11)
         np.testing.assert_allclose(np.exp(high), 1 - q, rtol=0, atol=1e-11)
         if name == "gaussian":  # at the end of a compact bump one bit of x is a large part of its tail
             got, expected = np.where(q <= 0.5, low, high), np.where(q <= 0.5, np.log(q), np.log1p(-q))
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
-    ends = quantile(np.array([0.0, 1.0]), points, log_w, kernel, 0.4)
+    ends = Line(Bumps(points[:, None], log_w, kernel, np.array([0.4]))).quantile(np.array([0.0, 1.0]))
     np.testing.assert_allclose(ends, [points.min() - 0.4 * kernel.radius, points.max() + 0.4 * kernel.radius])

@@ -60,10 +60,11 @@ def permutation(case: Case) -> None:
 def batches(case: Case) -> None:
     _has_density(case)
     x, m = case.queries, case.model
+    rtol = max(m.rtol, 1e-11)  # a model that says it is exact is so to rounding
     whole = m.log_density(x)
     singles = np.concatenate([m.log_density(x[i : i + 1]) for i in range(len(x))])
-    agree(singles, whole, m.rtol, "row by row against all at once")
-    agree(m.log_density(np.tile(x, (300, 1)))[: len(x)], whole, m.rtol, "in a large batch")
+    agree(singles, whole, rtol, "row by row against all at once")
+    agree(m.log_density(np.tile(x, (300, 1)))[: len(x)], whole, rtol, "in a large batch")
     demand(m.log_density(x[:0]).shape == (0,), "log_density of no rows has no shape (0,)")
 
 

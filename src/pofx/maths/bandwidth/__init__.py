@@ -30,20 +30,38 @@ A. Akinshin, Weighted quantile estimators, 2023 (arXiv:2304.07265): quantiles wi
 
 from __future__ import annotations
 
+from pofx.maths.bandwidth.auto import Auto, LeastSquaresCV
+from pofx.maths.bandwidth.cross_validation_1d import BiasedCV
 from pofx.maths.bandwidth.isj import ImprovedSheatherJones
+from pofx.maths.bandwidth.likelihood_cv import LikelihoodCV
+from pofx.maths.bandwidth.normal_scale import NormalScale
+from pofx.maths.bandwidth.plug_in import PlugIn, PlugInDiagonal
 from pofx.maths.bandwidth.reference import NormalReference, Scott, Silverman
 from pofx.maths.bandwidth.rule import Choice, Rule
 from pofx.maths.bandwidth.scales import tie_step, weighted_quantile, weighted_sd
+from pofx.maths.bandwidth.sheather_jones import DirectPlugIn, SheatherJones
+from pofx.maths.bandwidth.smoothed_cv import SmoothedCV, SmoothedCVDiagonal
 from pofx.validation import one_of
 
 __all__ = [
     "RULES",
+    "Auto",
+    "BiasedCV",
     "Choice",
+    "DirectPlugIn",
     "ImprovedSheatherJones",
+    "LeastSquaresCV",
+    "LikelihoodCV",
     "NormalReference",
+    "NormalScale",
+    "PlugIn",
+    "PlugInDiagonal",
     "Rule",
     "Scott",
+    "SheatherJones",
     "Silverman",
+    "SmoothedCV",
+    "SmoothedCVDiagonal",
     "rule_named",
     "tie_step",
     "weighted_quantile",
@@ -51,7 +69,24 @@ __all__ = [
 ]
 
 RULES: dict[str, Rule] = {
-    rule.name: rule for rule in (Scott(), Silverman(), NormalReference(), ImprovedSheatherJones())
+    rule.name: rule
+    for rule in (
+        Auto(),
+        Scott(),
+        Silverman(),
+        NormalReference(),
+        NormalScale(),
+        SheatherJones(),
+        DirectPlugIn(),
+        ImprovedSheatherJones(),
+        PlugIn(),
+        PlugInDiagonal(),
+        SmoothedCV(),
+        SmoothedCVDiagonal(),
+        LeastSquaresCV(),
+        BiasedCV(),
+        LikelihoodCV(),
+    )
 }
 """The bandwidth rules by their short names."""
 

@@ -31,7 +31,7 @@ class ImprovedSheatherJones(Rule):
 
     name: str = field(default="isj", init=False)
 
-    def choose(self, x: Floats, w: Floats, label: Label) -> Choice:
+    def choose(self, x: Floats, w: Floats, label: Label, *, frequencies: bool = True) -> Choice:
         d, total = x.shape[1], total_weight(w)
         h = np.empty(d)
         notes: list[str] = []

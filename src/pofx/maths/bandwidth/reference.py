@@ -21,7 +21,7 @@ class Scott(Rule):
 
     name: str = field(default="scott", init=False)
 
-    def choose(self, x: Floats, w: Floats, label: Label) -> Choice:
+    def choose(self, x: Floats, w: Floats, label: Label, *, frequencies: bool = True) -> Choice:
         d = x.shape[1]
         rate = total_weight(w) ** (-1.0 / (d + 4))
         sd = np.array([weighted_sd(column, w) for column in np.ascontiguousarray(x.T)])
@@ -37,7 +37,7 @@ class _RobustReference(Rule):
     factor: float
     name: str = field(default="", init=False)
 
-    def choose(self, x: Floats, w: Floats, label: Label) -> Choice:
+    def choose(self, x: Floats, w: Floats, label: Label, *, frequencies: bool = True) -> Choice:
         d = x.shape[1]
         rate = total_weight(w) ** (-1.0 / (d + 4))
         constant = self.factor * (4.0 / (d + 2)) ** (1.0 / (d + 4)) / (4.0 / 3.0) ** 0.2

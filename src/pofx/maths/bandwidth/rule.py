@@ -21,14 +21,17 @@ class Choice:
 
     Attributes
     ----------
-    h : (d,) float64
+    h : (d,) float64, or (d, d)
+        Standard deviations per column, or a whole matrix: the positive definite covariance of the bump.
     notes : texts for the record of the fit
     warnings : texts that deserve a warning: the estimate is probably not what was wanted
+    rule : the name of the rule that chose, where another chose it
     """
 
     h: Floats
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    rule: str = ""
 
 
 class Rule(ABC):
@@ -37,10 +40,12 @@ class Rule(ABC):
     name: str
 
     @abstractmethod
-    def choose(self, x: Floats, w: Floats, label: Label) -> Choice:
+    def choose(self, x: Floats, w: Floats, label: Label, *, frequencies: bool = True) -> Choice:
         """Return the bandwidths of the columns of ``x`` (n, d) with weights ``w`` (n,).
 
-        No column may be constant; ``label(j)`` is the name of column j for messages.
+        The rows are distinct and in lexicographic order, and no column is constant; ``label(j)`` is the name
+        of column j for messages. ``frequencies``: a weight counts repetitions, so leaving one row out takes
+        one from it; otherwise it is the importance of one row, which goes as a whole.
 
         Raises
         ------

@@ -211,7 +211,7 @@ def test_what_files_are_called(word: str, stem: str) -> None:
         (["gaussian", "--shrinkage", "0.25"], "Gaussian", {"shrinkage": 0.25}),
         (["kde", "--bandwidth", "0.3"], "KDE", {"bandwidth": 0.3}),
         (["kde", "--bandwidth", "0.3,5"], "KDE", {"bandwidth": [0.3, 5]}),
-        (["KDE", "--kernel", "tophat"], "KDE", {"bandwidth": "scott", "kernel": "tophat"}),
+        (["KDE", "--kernel", "tophat"], "KDE", {"bandwidth": "auto", "kernel": "tophat"}),
         (["histogram", "--bins", "20", "--smoothing", "0"], "Histogram", {"bins": 20, "smoothing": 0}),
         (["Histogram", "--bins", "fd"], "Histogram", {"bins": "fd"}),
     ],

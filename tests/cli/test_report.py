@@ -136,7 +136,7 @@ def test_report_of_rows_compares_the_candidates(tmp_path: Path) -> None:
 def test_doubts_of_the_fits_are_told() -> None:
     rows = np.append(np.random.default_rng(0).normal(size=50), 1e4)
     with pytest.warns(pofx.errors.PofxWarning):
-        result = pofx.compare([pofx.KDE()], rows)
+        result = pofx.compare([pofx.KDE("scott")], rows)
     page = Page(render(result, title="x"))
     assert "of 5 fits)" in page.text
 

@@ -179,7 +179,7 @@ def test_ctrl_c_while_scoring_and_sampling(make: Callable[[], Any], alarm: Alarm
 
 def test_an_interrupt_at_any_call_gives_blas_its_threads_back() -> None:
     """Python looks for signals as a function begins and after each call into C: raise at each in turn."""
-    from pofx.core import threads
+    from pofx import threads
 
     files = {threads.__file__, contextlib.__file__}
     before = blas_threads()

@@ -132,7 +132,7 @@ def test_a_sample_of_less_than_one_row_has_no_scale() -> None:
 
 
 def test_rules_by_name() -> None:
-    assert list(RULES) == NAMES
+    assert set(NAMES) < set(RULES)
     assert rule_named(RULES["isj"]) is RULES["isj"]
     with pytest.raises(ParameterError, match="silverman"):
         rule_named("silvermann")

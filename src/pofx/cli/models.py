@@ -188,7 +188,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], str, Callable[[str, str], Any], str, s
         ("kde",),
         "bandwidth",
         _words_or_numbers,
-        "0.3|scott|isj|…",
+        "0.3|auto|isj|…",
         "The kernel's standard deviation, data units, or a rule.",
     ),
     "kernel": (("kde",), "kernel", lambda _, text: text, "gaussian|tophat|…", "The bump."),

@@ -25,10 +25,17 @@ BAD: dict[str, dict[str, tuple[str, list[Any]]]] = {
             "bandwidth|column",
             [
                 *NOT_POSITIVE,
-                *("scot", b"scott", None, [], [1.0], [1.0, 2.0, 3.0], [1.0, -1.0], [1.0, "2"], np.eye(2)),
+                *("scot", b"scott", None, [], [1.0], [1.0, 2.0, 3.0], [1.0, -1.0], [1.0, "2"], -np.eye(2)),
+                *(np.eye(3), np.ones((2, 2)), [[1.0, 0.5], [0.4, 1.0]]),
                 *({0: 1.0}, {0: 1.0, 1: 0.0}, {0: 1.0, 2: 1.0}, {"a": 1.0, "b": 2.0}),
             ],
         ),
+        "adaptive": ("adaptive", [-0.5, 0.0, 1.5, np.nan, "yes", None]),
+        "bounds": ("bounds", [(0, 1), {0: (1.0, 0.0)}, {0: (None, None)}, {0: 3.0}, {0: ("a", None)}]),
+        "period": ("period", [24, {0: 0.0}, {0: -1.0}, {0: np.nan}, {0: 1e-3}]),
+        "rtol": ("rtol", [-1e-9, 1.0, np.nan, "exact", None]),
+        "engine": ("engine", ["fft", None, 3]),
+        "memory": ("memory", [0, -1, 1e3, np.inf, "1GB"]),
         "kernel": ("kernel.*gaussian", ["gauss", 3, None, ["gaussian"], b"gaussian"]),
     },
     "Histogram": {

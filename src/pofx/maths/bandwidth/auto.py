@@ -9,6 +9,10 @@ columns     rule
             scale where rows are too few for it
 5 and more  likelihood cross-validation with one bandwidth per column
 ==========  ====================================================================================
+
+From two columns on, where far-out rows make a standard deviation more than five times that of the bulk, or
+where columns are collinear, Sheather-Jones takes over column by column: it starts from the interquartile
+range and looks at one column at a time, so neither can move it.
 """
 
 from __future__ import annotations
@@ -18,11 +22,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pofx.errors import DegenerateError
 from pofx.maths.bandwidth.cross_validation_1d import least_squares_cv_by_column
 from pofx.maths.bandwidth.least_squares_cv import least_squares_cv_matrix
 from pofx.maths.bandwidth.likelihood_cv import LikelihoodCV
 from pofx.maths.bandwidth.plug_in import PlugIn, PlugInDiagonal
 from pofx.maths.bandwidth.rule import Choice, Label, Rule
+from pofx.maths.bandwidth.scales import INFLATED, robust_scale, weighted_sd
 from pofx.maths.bandwidth.sheather_jones import SheatherJones
 
 __all__ = ["Auto", "LeastSquaresCV"]
@@ -41,14 +47,31 @@ class Auto(Rule):
 
     def choose(self, x: Floats, w: Floats, label: Label, *, frequencies: bool = True) -> Choice:
         d = x.shape[1]
-        rule: Rule
-        if d == 1:
-            rule = SheatherJones()
-        elif d <= MATRIX_COLUMNS:
-            rule = PlugInDiagonal() if self.diagonal else PlugIn()
-        else:
-            rule = LikelihoodCV()
-        return replace(rule.choose(x, w, label, frequencies=frequencies), rule=rule.name)
+        rule: Rule = SheatherJones()
+        if d > 1:
+            far = [label(j) for j, column in enumerate(np.ascontiguousarray(x.T)) if _far_out(column, w)]
+            if far:
+                shown = ", ".join(far[:5]) + (" …" if len(far) > 5 else "")
+                return self._by_column(x, w, label, f"Far-out rows stretch {shown}", frequencies)
+            if d > MATRIX_COLUMNS:
+                rule = LikelihoodCV()
+            else:
+                rule = PlugInDiagonal() if self.diagonal else PlugIn()
+        try:
+            return replace(rule.choose(x, w, label, frequencies=frequencies), rule=rule.name)
+        except DegenerateError as error:
+            if "collinear" not in str(error):
+                raise
+            return self._by_column(x, w, label, str(error).partition(":")[0], frequencies)
+
+    def _by_column(self, x: Floats, w: Floats, label: Label, why: str, frequencies: bool) -> Choice:
+        choice = SheatherJones().choose(x, w, label, frequencies=frequencies)
+        note = f"{why}: the bandwidth comes from each column alone."
+        return replace(choice, rule="sheather_jones", notes=(note, *choice.notes))
+
+
+def _far_out(column: Floats, w: Floats) -> bool:
+    return weighted_sd(column, w) > INFLATED * robust_scale(column, w) > 0.0
 
 
 @dataclass(frozen=True)

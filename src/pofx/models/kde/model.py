@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from ...core.density import in_data_units as covariance_in_data_units
 from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread, survey
 from ...core.invert import quantile_by_bisection
@@ -279,14 +280,14 @@ class KDE(Use):
         return factors, note
 
     def _said_of_bandwidth(self, h: Floats, source: str, data: Data, distinct: int) -> str:
-        widths = in_data_units(h, data.units)
-        full = widths.ndim == 2
-        sds = np.sqrt(np.diag(widths)) if full else widths
-        shown = ", ".join(f"{v:.4g} ({data.label(j)})" for j, v in enumerate(sds[:6]))
+        full = h.ndim == 2
+        sds = np.sqrt(np.diag(h)) if full else h
+        widths = in_data_units(sds, data.units)
+        shown = ", ".join(f"{v:.4g} ({data.label(j)})" for j, v in enumerate(widths[:6]))
         shown += ", …" if data.d > 6 else ""
         what = "as the standard deviation of the"
         if full:
-            r = widths / sds / sds[:, None]
+            r = h / sds / sds[:, None]
             off = r[np.tril_indices(data.d, -1)]
             what = f"a full matrix (correlation{'s' if len(off) > 1 else ''} of the bump " + (
                 f"{', '.join(f'{v:.2f}' for v in off[:6])}), {what}"
@@ -319,8 +320,8 @@ class KDE(Use):
             raise ParameterError(f"size must be a positive number, the sum of the weights; got {size!r:.40}.")
         if matrix:
             if values["kernel"] != "gaussian" or edged:
-                raise ParameterError("A bandwidth matrix goes with the Gaussian kernel and no edges alone.")
-            numbers(h)
+                raise ParameterError("A bandwidth matrix goes with the Gaussian kernel and without edges.")
+            _check_definite(values["bandwidth"])
         elif not (least := float(values["bandwidth"].min())) > 0.0:
             raise ParameterError(f"bandwidth must be positive; the smallest is {least:.3g}.")
         if "factors" in values and not values["factors"].min() > 0.0:
@@ -442,8 +443,15 @@ class KDE(Use):
 
     @property
     def bandwidth_(self) -> Floats:
-        """The standard deviation of the bump per column (d,), or its covariance matrix (d, d), data units."""
-        return in_data_units(self.params_.bandwidth, self.params_.units)
+        """The standard deviation of the bump per column (d,), or its covariance matrix (d, d), data units.
+
+        Raises
+        ------
+        NumericalError
+            Where a matrix leaves the range of float64 (columns of the order of 1e155 or more).
+        """
+        h, units = self.params_.bandwidth, self.params_.units
+        return in_data_units(h, units) if h.ndim == 1 else covariance_in_data_units(h, units, "bandwidth_")
 
     @property
     def factors_(self) -> Floats:
@@ -453,6 +461,15 @@ class KDE(Use):
 
 
 # ---------------------------------------------------------------- rows
+
+
+def _check_definite(matrix: Floats) -> None:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        raise ParameterError("bandwidth must be a positive definite matrix.") from None
+    if not np.array_equal(matrix, matrix.T):
+        raise ParameterError("bandwidth must be a symmetric matrix.")
 
 
 def _log_shares(w: Floats) -> Floats:

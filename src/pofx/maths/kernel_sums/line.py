@@ -109,7 +109,6 @@ class Line:
     def _folded(self, x: Floats, upper: bool) -> Floats:
         edges = self.edges
         assert edges is not None
-        x = edges.wrap(x[:, None])[:, 0]
         low, high = float(edges.lower[0]), float(edges.upper[0])
         x = np.clip(x, low, high)
         one_ended = math.isinf(low) or math.isinf(high)

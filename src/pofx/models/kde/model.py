@@ -401,10 +401,14 @@ class KDE(Use):
         return mean_and_covariance(params)[1]
 
     def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
-        return self._line(params).log_cdf(x)
+        return self._line(params).log_cdf(self._wrapped(params, x))
 
     def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
-        return self._line(params).log_sf(x)
+        return self._line(params).log_sf(self._wrapped(params, x))
+
+    def _wrapped(self, params: Params, x: np.ndarray) -> np.ndarray:
+        edges = edges_of(params)
+        return x if edges is None else edges.wrap(x[:, None])[:, 0]
 
     def _quantile(self, params: Params, q: np.ndarray) -> np.ndarray:
         line = self._line(params)

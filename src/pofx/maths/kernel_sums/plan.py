@@ -90,10 +90,12 @@ def make_plan(
     """Choose the engine for these queries; ``engine`` other than "auto" is obeyed where it can be."""
     n, m, d = bumps.n, len(queries), bumps.d
     pairs = float(n) * m
-    naive = Plan("naive", "few pairs: every one is visited.", pairs * NAIVE_PAIR * (1 + d / 4), 2e6)
+    naive = Plan("naive", "few pairs: every one is visited.", 5e-5 + pairs * NAIVE_PAIR * (1 + d / 4), 2e6)
     if engine == "naive" or (engine == "auto" and pairs <= FEW_PAIRS):
         return naive
     tiles = _tiles_plan(bumps, queries, rtol, memory)
+    if engine == "auto" and naive.seconds < tiles.seconds:
+        return naive  # a few queries: not worth a tree
     reason = _not_fourier(bumps, rtol)
     if engine == "tiles" or reason:
         return Plan("tiles", f"{tiles.why} {reason}".strip(), tiles.seconds, tiles.bytes)

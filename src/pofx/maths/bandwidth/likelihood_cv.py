@@ -41,11 +41,13 @@ __all__ = ["LeaveOneOut", "LikelihoodCV", "likelihood_cv"]
 Floats = NDArray[np.float64]
 
 EXACT = 3000  # rows up to which every sum is exact to rounding
-SCOUTS = 2**14  # rows whose own scores find the neighbourhood of the maximum among more
+SCOUTS = 2**15  # rows whose own scores find the neighbourhood of the maximum among more
 TRIALS = 48  # bandwidths looked at between the widest and the narrowest
 WIDEST, NARROWEST = 8.0, 1.0 / 60.0  # of the normal scale
 RTOL = 1e-7
 MEMORY = 256e6
+FEW = 200  # rows that stand alone are summed one by one
+NEAR = 0.08  # of log h
 SKETCH = 1500  # rows that stand for all where several columns are chosen at once
 GAUSSIAN = KERNELS["gaussian"]
 
@@ -98,11 +100,29 @@ class LeaveOneOut:
             good = left > error / RTOL
             out[good] = np.log(left[good]) + math.log(top) + GAUSSIAN.log_norm - math.log(h)
         rest = np.flatnonzero(np.isnan(out))
-        if len(rest):
+        if 0 < len(rest) <= FEW < len(self.x):
+            out[rest] = [self._alone(int(i), h) for i in some[rest]]
+        elif len(rest):
             own = self._own.select(some[rest])
             out[rest] = log_sum(self._bumps(h), self.x[some[rest]], rtol=self._rtol, own=own)
         with np.errstate(divide="ignore"):
             return out - np.log(float(self.w.sum()) - self._out[some])
+
+    def _alone(self, i: int, h: float) -> float:
+        """Return the log of the sum at row i without itself, from the rows near it: x is sorted."""
+        x = self.x[:, 0]
+        neighbours = x[max(i - 1, 0) : i + 2]
+        left = float(self.w[i] - self._out[i])
+        nearest = 0.0 if left > 0.0 else float(np.partition(np.abs(neighbours - x[i]), 1)[1])
+        least = RTOL * min(float(self.w[i]), 1.0) / float(self.w.sum())
+        reach = math.hypot(nearest, h * math.sqrt(-2.0 * math.log(least)))
+        a, b = np.searchsorted(x, [x[i] - reach, x[i] + reach], side="left")
+        w = self.w[a : b + 1].copy()
+        w[i - a] = left
+        near = np.flatnonzero(w > 0.0)
+        w, terms = w[near], -0.5 * ((x[a : b + 1][near] - x[i]) / h) ** 2
+        top = float(terms.max())
+        return math.log(float(w @ np.exp(terms - top))) + top + GAUSSIAN.log_norm - math.log(h)
 
     def score(self, h: float, rows: NDArray[np.intp] | None = None) -> float:
         """Return L(h) over some rows, nats per row."""
@@ -143,13 +163,15 @@ def likelihood_cv(x: Floats, w: Floats, floor: float = 0.0, *, frequencies: bool
         reason = "has no local maximum on these rows"
         return Selected(None, "" if rising and floor > 0.0 else reason, tied=rising and floor > 0.0)
     k = peaks[0]
-    best = minimize_scalar(
-        lambda log_h: -rows.score(math.exp(log_h)),
-        bounds=(math.log(trials[k + 1]), math.log(trials[k - 1])),
-        method="bounded",
-        options={"xatol": 1e-8 if len(x) <= EXACT else 1e-4},
-    )
-    h = math.exp(float(best.x))
+    low, high = math.log(trials[k + 1]), math.log(trials[k - 1])
+    if scouts is None:
+        h = math.exp(_highest(rows, None, low, high, 1e-8))
+    else:  # all rows are asked in the neighbourhood that the scouts found, and beyond it where that was wrong
+        near = _highest(rows, scouts, low, high, 1e-3)
+        best = _highest(rows, None, near - NEAR, near + NEAR, 3e-4)
+        if abs(best - near) > 0.9 * NEAR:
+            best = _highest(rows, None, low, high, 1e-4)
+        h = math.exp(best)
     higher = [p for p in peaks[1:] if found[p] > found[k]]
     notes: tuple[str, ...] = ()
     if higher:
@@ -158,6 +180,19 @@ def likelihood_cv(x: Floats, w: Floats, floor: float = 0.0, *, frequencies: bool
             "bandwidth; the largest local one was taken (Hall and Marron 1991).",
         )
     return Selected(h, notes=notes)
+
+
+def _highest(
+    rows: LeaveOneOut, some: NDArray[np.intp] | None, low: float, high: float, tolerance: float
+) -> float:
+    """Return log h of the highest L between two values of log h."""
+    found = minimize_scalar(
+        lambda log_h: -rows.score(math.exp(log_h), some),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": tolerance},
+    )
+    return float(found.x)
 
 
 # ---------------------------------------------------------------- several columns

@@ -166,12 +166,8 @@ def likelihood_cv(x: Floats, w: Floats, floor: float = 0.0, *, frequencies: bool
     low, high = math.log(trials[k + 1]), math.log(trials[k - 1])
     if scouts is None:
         h = math.exp(_highest(rows, None, low, high, 1e-8))
-    else:  # all rows are asked in the neighbourhood that the scouts found, and beyond it where that was wrong
-        near = _highest(rows, scouts, low, high, 1e-3)
-        best = _highest(rows, None, near - NEAR, near + NEAR, 3e-4)
-        if abs(best - near) > 0.9 * NEAR:
-            best = _highest(rows, None, low, high, 1e-4)
-        h = math.exp(best)
+    else:
+        h = _uphill(rows, math.exp(_highest(rows, scouts, low, high, 1e-2)))
     higher = [p for p in peaks[1:] if found[p] > found[k]]
     notes: tuple[str, ...] = ()
     if higher:
@@ -185,7 +181,7 @@ def likelihood_cv(x: Floats, w: Floats, floor: float = 0.0, *, frequencies: bool
 def _highest(
     rows: LeaveOneOut, some: NDArray[np.intp] | None, low: float, high: float, tolerance: float
 ) -> float:
-    """Return log h of the highest L between two values of log h."""
+    """Return log h of the highest L over some rows between two values of log h."""
     found = minimize_scalar(
         lambda log_h: -rows.score(math.exp(log_h), some),
         bounds=(low, high),
@@ -193,6 +189,20 @@ def _highest(
         options={"xatol": tolerance},
     )
     return float(found.x)
+
+
+def _uphill(rows: LeaveOneOut, h: float) -> float:
+    """Return the local maximum over all rows that lies uphill of h, to 3e-4 of itself.
+
+    The scouts' own maximum may lie a tenth away: a few far rows have a large say in L.
+    """
+    found = minimize_scalar(
+        lambda t: -rows.score(h * math.exp(t - 1.0)),  # near 1, as the tolerance is a relative one
+        bracket=(1.0, 1.0 + NEAR),
+        method="brent",
+        options={"xtol": 3e-4},
+    )
+    return h * math.exp(float(found.x) - 1.0)
 
 
 # ---------------------------------------------------------------- several columns

@@ -59,8 +59,6 @@ def leave_one_out(params: Params, *, all_of_it: bool, rtol: float, engine: str, 
                 total[rows] = np.logaddexp(total[rows], part)
             if shell > 1 and not added:
                 break
-    with np.errstate(divide="ignore"):
-        rest = np.log(np.maximum(1.0 - removed / params.size, 0.0))
-    if bumps.n == 1:  # nothing but itself: what is left of it, if anything
-        rest = np.where(left > 0.0, rest, 0.0)
-    return np.where(np.isneginf(total), -math.inf, total - np.where(np.isneginf(rest), 0.0, rest))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = total - np.log(np.maximum(1.0 - removed / params.size, 0.0))
+    return np.where(np.isneginf(total), -math.inf, scaled)

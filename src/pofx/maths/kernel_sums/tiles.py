@@ -57,6 +57,7 @@ class Tiles:
 
     def __init__(self, bumps: Bumps, *, dtype: type = np.float64) -> None:
         self.bumps, self.dtype = bumps, dtype
+        self._ones = np.ones(POINTS_PER_LEAF)
         origin = bumps.points[len(bumps.points) // 2]
         self._origin = origin
         z = bumps.whiten(bumps.points - origin)
@@ -104,10 +105,14 @@ class Tiles:
 
     @cached_property
     def _expanded(self) -> NDArray[np.floating]:
-        """Rows [v/λ², 1/λ² (or 1), log height - |v|²/2λ²] as (d + 2, n): the right factor of the product."""
+        """[v/λ², 1/λ² (or 1), log height - |v|²/2λ²] (d + 2, rows), leaf after leaf: the right factor.
+
+        Each leaf's part is contiguous, which short products gain from.
+        """
         bumps, edges = self.bumps, self.leaves.edges
         d = bumps.d
-        out: NDArray[np.floating] = np.empty((d + 2, bumps.n), dtype=self.dtype)
+        out: NDArray[np.floating] = np.empty((d + 2) * bumps.n, dtype=self.dtype)
+        block: NDArray[np.floating] = np.empty((2**16, d + 2), dtype=self.dtype)
         for a in range(0, bumps.n, 2**16):
             b = min(a + 2**16, bumps.n)
             leaf = np.searchsorted(edges, np.arange(a, b), side="right") - 1
@@ -119,9 +124,19 @@ class Tiles:
                 else:
                     inverse = self._factors[a:b] ** -2.0
                     v, half = v * inverse[:, None], half * inverse
-                out[:d, a:b], out[d, a:b] = v.T, inverse
-                out[d + 1, a:b] = half if self._heights is None else half + self._heights[a:b]
+                block[: b - a, :d], block[: b - a, d] = v, inverse
+                block[: b - a, d + 1] = half if self._heights is None else half + self._heights[a:b]
+            for k in range(leaf[0], leaf[-1] + 1):
+                first, last = max(int(edges[k]), a), min(int(edges[k + 1]), b)
+                here = self._leaf(out, k)
+                here[:, first - edges[k] : last - edges[k]] = block[first - a : last - a].T
         return out
+
+    def _leaf(self, expanded: NDArray[np.floating], k: int) -> NDArray[np.floating]:
+        """Return one leaf's part, (d + 2, rows)."""
+        a, b = int(self.leaves.edges[k]), int(self.leaves.edges[k + 1])
+        height = self.bumps.d + 2
+        return expanded[height * a : height * b].reshape(height, b - a)
 
     # ---------------------------------------------------------------- sums
 
@@ -196,6 +211,7 @@ class _Tile:
         total = np.zeros(count)
         moment = np.zeros((count, tree.bumps.d)) if self.means else None
         streamed: LogSum | None = None
+        double, ones = tree.dtype is np.float64, tree._ones
         floor = -math.inf
         for k, (leaf, remaining) in enumerate(self._nearest_first()):
             if k and remaining <= floor:
@@ -217,7 +233,7 @@ class _Tile:
                     self._add_moment(moment, terms, leaf)
             else:
                 np.exp(terms, out=terms)
-                total += terms.sum(axis=1, dtype=np.float64)
+                total += terms @ ones[: terms.shape[1]] if double else terms.sum(axis=1, dtype=np.float64)
                 least = float(total.min())
                 floor = (math.log(least) if least > 0.0 else -math.inf) + log_rtol
                 if moment is not None:
@@ -273,7 +289,7 @@ class _Tile:
             left[:, :-2], left[:, -1] = u, 1.0
             with np.errstate(over="ignore"):
                 left[:, -2] = np.maximum(-0.5 * np.einsum("ij,ij->i", u, u), -1e300)
-            np.dot(left, tree._expanded[:, a:b], out=tile)
+            np.dot(left, tree._leaf(tree._expanded, leaf), out=tile)
         else:
             factors = None if tree._factors is None else tree._factors[a:b]
             direct_terms(tree.bumps, self.x.T, tree._points[a:b].T, factors, tile, spare)

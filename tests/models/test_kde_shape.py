@@ -251,6 +251,13 @@ def test_a_period_wraps() -> None:
     np.testing.assert_allclose(model.cdf(model.quantile([0.01, 0.5, 0.97])), [0.01, 0.5, 0.97], atol=1e-9)
 
 
+@pytest.mark.parametrize("rule", ["auto", "scott", "silverman", "likelihood_cv"])
+def test_a_rule_sees_a_periodic_column_unrolled(rule: str) -> None:
+    x = np.random.default_rng(4).normal(0.0, 20.0, 200)
+    flat = KDE(rule).fit(x).bandwidth_
+    np.testing.assert_allclose(KDE(rule, period={0: 360}).fit(np.mod(x, 360)).bandwidth_, flat, rtol=1e-9)
+
+
 def test_a_period_shorter_than_the_range() -> None:
     with pytest.raises(ParameterError, match=r"period of column 0 is 24.*range from 0 to 30"):
         KDE(period={0: 24}).fit(np.linspace(0, 30, 50))

@@ -160,6 +160,38 @@ def _components(name: str, text: str) -> Any:
     return found[0] if len(found) == 1 else found
 
 
+def _yes_or_number(name: str, text: str) -> Any:
+    known = {"yes": True, "true": True, "no": False, "false": False}
+    folded = text.strip().casefold()
+    return known[folded] if folded in known else _number(name, text)
+
+
+def _by_column(name: str, text: str) -> dict[str | int, str]:
+    """column=text, several between commas; a number is a column's number."""
+    found: dict[str | int, str] = {}
+    for word in listed(text) or []:
+        key, equals, value = word.rpartition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(f"--{name} needs column=value between commas, not {word!r}.")
+        column = key.strip()
+        found[int(column) if column.isdigit() else column] = value.strip()
+    if not found:
+        raise click.UsageError(f"--{name} names no column.")
+    return found
+
+
+def _bounds(name: str, text: str) -> Any:
+    """column=low:high, an end left empty where there is none."""
+    bounds: dict[str | int, tuple[float | None, float | None]] = {}
+    for column, span in _by_column(name, text).items():
+        low, colon, high = span.partition(":")
+        if not colon:
+            raise click.UsageError(f"--{name} needs {column}=low:high, one of them left empty, not {span!r}.")
+        ends = [_number(name, end) if end.strip() else None for end in (low, high)]
+        bounds[column] = (ends[0], ends[1])
+    return bounds
+
+
 # option -> (models that have it, hyperparameter, how its text is read, metavar, help)
 OPTIONS: dict[str, tuple[tuple[str, ...], str, Callable[[str, str], Any], str, str]] = {
     "components": (
@@ -192,6 +224,28 @@ OPTIONS: dict[str, tuple[tuple[str, ...], str, Callable[[str, str], Any], str, s
         "The kernel's standard deviation, data units, or a rule.",
     ),
     "kernel": (("kde",), "kernel", lambda _, text: text, "gaussian|tophat|…", "The bump."),
+    "adaptive": (
+        ("kde",),
+        "adaptive",
+        _yes_or_number,
+        "yes|0.5",
+        "Wider bumps where rows are sparse: Abramson's rule, or another power of the density.",
+    ),
+    "bounds": (
+        ("kde",),
+        "bounds",
+        _bounds,
+        "age=0:,share=0:1",
+        "Ends of columns, where bumps reflect.",
+    ),
+    "period": (
+        ("kde",),
+        "period",
+        lambda name, text: {key: _number(name, v) for key, v in _by_column(name, text).items()},
+        "hour=24",
+        "Columns that wrap.",
+    ),
+    "rtol": (("kde",), "rtol", _number, "1e-6", "Relative error allowed in a density; 0 is exact."),
     "bins": (
         ("histogram",),
         "bins",

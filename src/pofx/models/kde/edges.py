@@ -14,7 +14,7 @@ from ...errors import DataError, ParameterError
 from ...maths.kernel_sums import Edges
 from ...validation import Columns, real_number
 
-__all__ = ["check_edges", "edges_in_unit_space", "given_back"]
+__all__ = ["check_edges", "edges_in_unit_space", "given_back", "unrolled"]
 
 Bounds = Mapping[str | int, tuple[float | None, float | None]]
 Periods = Mapping[str | int, float]
@@ -125,6 +125,22 @@ def _refuse_excluded(data: Data, lower: np.ndarray, upper: np.ndarray) -> None:
         f"bounds of {data.label(j)}, {lower[j]:.6g} to {upper[j]:.6g}, exclude {len(found):,} of {data.n:,} "
         f"rows: {shown}. Widen the bounds, or leave those rows out."
     )
+
+
+def unrolled(x: np.ndarray, w: np.ndarray, edges: Edges) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows (n, d) and weights with periodic columns cut at their widest gap, in lexicographic order.
+
+    A bandwidth rule knows no periods: rows on both sides of midnight would look like two far groups.
+    """
+    x = x.copy()
+    for j in np.flatnonzero(edges.periodic):
+        span = float(edges.upper[j] - edges.lower[j])
+        values = np.unique(np.mod(x[:, j] - edges.lower[j], span))
+        gaps = np.diff(np.append(values, values[0] + span))
+        start = values[(int(np.argmax(gaps)) + 1) % len(values)]
+        x[:, j] = np.mod(x[:, j] - edges.lower[j] - start, span)
+    order = np.lexsort(x.T[::-1])
+    return x[order], w[order]
 
 
 def given_back(edges: Edges, units: Units, columns: Columns) -> dict[str, Any]:

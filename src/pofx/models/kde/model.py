@@ -31,7 +31,7 @@ from ...maths.bandwidth import Auto, Choice, Rule, rule_named
 from ...maths.kernel_sums import ENGINES, MEMORY, Bumps, Edges, Line, log_sum_folded
 from ...maths.kernels import KERNELS, Kernel, kernel_named
 from ...validation import one_of, real_number
-from .edges import Bounds, Periods, check_edges, edges_in_unit_space, given_back
+from .edges import Bounds, Periods, check_edges, edges_in_unit_space, given_back, unrolled
 from .given import Given, in_data_units, in_unit_space, numbers
 from .moments import mean_and_covariance
 from .parts import bumps_of, conditioned, edge_values, edges_of, marginal_values
@@ -227,9 +227,9 @@ class KDE(Use):
         if isinstance(bandwidth, str | Rule):
             require_rows(data, 2, "KDE: a data-driven scale")
             require_spread(data, "Leave it out, or give the bandwidths as numbers: KDE(bandwidth=[...]).")
-        edges_in_unit_space(self.bounds, self.period, data)  # before the work of a rule
+        edges = edges_in_unit_space(self.bounds, self.period, data)
         if isinstance(bandwidth, str | Rule):
-            choice, source = self._choose(rule_named(bandwidth), data)
+            choice, source = self._choose(rule_named(bandwidth), data, edges)
         else:
             choice, source = Choice(in_unit_space(bandwidth, data)), "given"
         for text in choice.warnings:
@@ -242,12 +242,14 @@ class KDE(Use):
         message = self._said_of_bandwidth(choice.h, source, data, len(values["points"]))
         return values, Outcome(message=message, notes=tuple(notes))
 
-    def _choose(self, rule: Rule, data: Data) -> tuple[Choice, str]:
+    def _choose(self, rule: Rule, data: Data, edges: Edges | None) -> tuple[Choice, str]:
         """Return the rule's bandwidth, and its name."""
         kernel = kernel_named(self.kernel)
         if isinstance(rule, Auto) and (kernel.radius < math.inf or self.bounds or self.period):
             rule = Auto(diagonal=True)
         x, w = data.distinct()
+        if edges is not None and edges.periodic.any():
+            x, w = unrolled(x, w, edges)
         choice = rule.choose(x, w, data.label, frequencies=self.weight_kind != "importance")
         if choice.h.ndim == 2:
             self._check_matrix(kernel)

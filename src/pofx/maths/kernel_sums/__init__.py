@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pofx.maths.kernel_sums.bumps import Bumps, Own
 from pofx.maths.kernel_sums.folded import Edges, reach_of
 from pofx.maths.kernel_sums.line import Line
+from pofx.maths.kernel_sums.moments import Moments
 from pofx.maths.kernel_sums.naive import all_pairs
 from pofx.maths.kernel_sums.nufft import Spectrum
 from pofx.maths.kernel_sums.plan import ENGINES, MEMORY, Plan, Window, make_plan
@@ -61,8 +62,9 @@ def log_sum(
     queries : (m, d) float64
     rtol : float >= 0
         Relative error allowed in s at each query.
-    engine : {"auto", "naive", "tiles", "nufft"}
-        "nufft" falls back to tiles where there is no Fourier sum: other kernels, factors, d > 3.
+    engine : {"auto", "naive", "tiles", "nufft", "moments"}
+        "nufft" falls back to tiles where there is no Fourier sum: other kernels, factors, d > 3; "moments"
+        for all but compact polynomial kernels in one column.
     memory : bytes
         The budget of the engine beyond the rows and the answer.
     own : Own, optional
@@ -83,6 +85,8 @@ def log_sum(
         out = all_pairs(bumps, queries, own)
     elif plan.engine == "tiles":
         out = _tiled(bumps, queries, rtol, memory, own)
+    elif plan.engine == "moments":
+        out = _by_moments(bumps, queries, rtol, memory, own)
     else:
         out = _by_windows(bumps, queries, rtol, memory, own, plan.windows)
     out += bumps.constant
@@ -146,6 +150,25 @@ def _tree(bumps: Bumps, rtol: float) -> Tiles:
         if SINGLE * float(spread @ spread) < 0.4 * rtol:
             return Tiles(bumps, dtype=np.float32)
     return Tiles(bumps)
+
+
+def _by_moments(bumps: Bumps, queries: Floats, rtol: float, memory: float, own: Own | None) -> Floats:
+    """Sum by dyadic moments, and again by tiles where rounding is not within rtol of the sum."""
+    top, weights = 0.0, None
+    if bumps.log_weights is not None:
+        top = float(bumps.log_weights.max())
+        weights = np.exp(bumps.log_weights - top)
+    value, error = Moments(bumps, weights).sum(queries)
+    if own is not None:
+        whole = 1.0 if weights is None else weights[own.index]
+        value = value - (whole - np.exp(own.log_left - top))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = np.where(value > error / (CERTIFIED * rtol), np.log(value) + top, math.nan)
+    out[error == 0.0] = -math.inf  # no point within reach
+    rest = np.flatnonzero(np.isnan(out))
+    if len(rest):
+        out[rest] = _tiled(bumps, queries[rest], rtol, memory, None if own is None else own.select(rest))
+    return out
 
 
 def _by_windows(

@@ -6,6 +6,7 @@ tiles        matrix-product tiles over a k-d tree: any kernel, dimension and tol
 nufft        Fourier series on one grid, d <= 3, Gaussian: many queries over many points
 windows      the same on several grids where one would not fit: heavy tails, clusters of two
              scales; what is sparse goes to the tiles
+moments      dyadic moments of sorted points: one column, compact polynomial kernels
 ===========  ================================================================================
 
 Fourier sums have a stated absolute error; queries where that is not below ``rtol`` of the sum itself are
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pofx.maths.kernel_sums.bumps import Bumps
+from pofx.maths.kernel_sums.moments import POLYNOMIALS
 from pofx.maths.kernel_sums.nufft import RADIUS, Grid
 from pofx.maths.kernel_sums.order import box_distances, leaves
 from pofx.maths.kernel_sums.tiles import POINTS_PER_LEAF
@@ -31,7 +33,7 @@ __all__ = ["ENGINES", "MEMORY", "Plan", "Window", "make_plan"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-ENGINES = ("auto", "naive", "tiles", "nufft")
+ENGINES = ("auto", "naive", "tiles", "nufft", "moments")
 MEMORY = 512e6  # bytes that an evaluation may take beyond points, queries and answers
 
 FEW_PAIRS = 20_000
@@ -68,7 +70,7 @@ class Plan:
 
     Attributes
     ----------
-    engine : {"naive", "tiles", "nufft"}
+    engine : {"naive", "tiles", "nufft", "moments"}
     why : the reason, one sentence
     seconds, bytes : predicted, beyond the rows themselves
     windows : the grids of the Fourier engine; queries of none of them go to the tiles
@@ -96,8 +98,13 @@ def make_plan(
     tiles = _tiles_plan(bumps, queries, rtol, memory)
     if engine == "auto" and naive.seconds < tiles.seconds:
         return naive  # a few queries: not worth a tree
+    moments = _moments_plan(bumps, m, rtol)
+    if moments is not None and (
+        engine == "moments" or (engine == "auto" and moments.seconds < tiles.seconds)
+    ):
+        return moments
     reason = _not_fourier(bumps, rtol)
-    if engine == "tiles" or reason:
+    if engine in ("tiles", "moments") or reason:
         return Plan("tiles", f"{tiles.why} {reason}".strip(), tiles.seconds, tiles.bytes)
     if engine == "auto" and tiles.seconds < 2e-3:
         return tiles
@@ -126,6 +133,15 @@ def make_plan(
         return Plan("nufft", why, seconds, size, windows)
     why = f"one Fourier series would need {modes} modes, and no smaller one pays: near pairs are visited."
     return Plan("tiles", why, tiles.seconds, tiles.bytes)
+
+
+def _moments_plan(bumps: Bumps, m: int, rtol: float) -> Plan | None:
+    if bumps.d > 1 or bumps.factors is not None or bumps.kernel.name not in POLYNOMIALS or rtol < SHORTEST:
+        return None
+    terms = sum(len(polynomial) for _, _, polynomial in POLYNOMIALS[bumps.kernel.name])
+    seconds = 2e-3 + (bumps.n * 3e-8 + m * math.log2(bumps.n + 1) * 2e-8 + m * 4e-7) * terms / thread_count()
+    why = "runs of the sorted points are summed by the moments of dyadic blocks."
+    return Plan("moments", why, seconds, 8.0 * bumps.n * (terms / 8.0 + 3) + 8e6 * thread_count())
 
 
 def _not_fourier(bumps: Bumps, rtol: float) -> str:

@@ -72,7 +72,7 @@ class KDE(Use):
     rtol : float
         Relative error allowed in each density, tails included: an absolute error of the log density. 0 is
         exact to rounding.
-    engine : {"auto", "naive", "tiles", "nufft"}
+    engine : {"auto", "naive", "tiles", "nufft", "moments"}
         How the sums are taken; :meth:`plan` says what "auto" chooses, and why.
     memory : float
         Bytes that an evaluation may take beyond rows and answer.

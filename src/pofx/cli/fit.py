@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +93,21 @@ def fit(
         fitted = result.best
     else:
         fitted = _one(models[""], asked, in_blocks=model in IN_BLOCKS)
-    fitted.save(output, overwrite=force)
+    _save(fitted, output, force=force)
     say(f"{type(fitted).__name__}: {fitted.fit_}")
     say(f"wrote {output}")
     if as_json:
         emit(json_text(_record(fitted, result, seed, output)))
     return judged(strict, converged=fitted.fit_.converged, doubtful=doubts(result))
+
+
+def _save(model: Density, output: str, *, force: bool) -> None:
+    """Write the file, and say what saving warns of: a file that holds the rows is no doubt about the fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.save(output, overwrite=force)
+    for text in dict.fromkeys(str(note.message) for note in caught):
+        say(f"note: {text}")
 
 
 def _one(model: Density, asked: Asked, *, in_blocks: bool) -> Density:

@@ -39,10 +39,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pofx.maths.bandwidth.by_column import Selected, by_column
 from pofx.maths.bandwidth.pairs import PairSums, Sums, at_zero, sign_changes
 from pofx.maths.bandwidth.rule import Choice, Label, Rule
 from pofx.maths.bandwidth.scales import INFLATED, robust_scale, weighted_sd
-from pofx.maths.bandwidth.sheather_jones import Selected, by_column
 
 __all__ = ["BiasedCV", "biased_cv", "least_squares_cv", "least_squares_cv_by_column"]
 

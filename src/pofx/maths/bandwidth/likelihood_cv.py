@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
+from pofx.maths.bandwidth.by_column import Selected, by_column
 from pofx.maths.bandwidth.gaussian_tensors import sketch
 from pofx.maths.bandwidth.normal_scale import normal_scale_factor
 from pofx.maths.bandwidth.rule import Choice, Label, Rule
 from pofx.maths.bandwidth.scales import robust_scale, tie_step, total_weight, weighted_sd
-from pofx.maths.bandwidth.sheather_jones import Selected, by_column
 from pofx.maths.kernel_sums import Bumps, Own, log_sum
 from pofx.maths.kernel_sums.nufft import Grid, Spectrum
 from pofx.maths.kernels import KERNELS

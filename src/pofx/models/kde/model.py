@@ -190,7 +190,8 @@ class KDE(Use):
         model = cls(**hyper)
         model._check()
         data = survey(points, weights, weight_kind="frequency")
-        values = model._values(data, in_unit_space(bandwidth, data))
+        edges = edges_in_unit_space(bounds, period, data)
+        values = model._values(data, *data.distinct(), in_unit_space(bandwidth, data), edges)
         if factors is not None:
             values["factors"] = _factors_in_order(factors, data, values["points"])
         return cls._from_values(values, data.units, data.columns, **hyper)
@@ -228,13 +229,14 @@ class KDE(Use):
             require_rows(data, 2, "KDE: a data-driven scale")
             require_spread(data, "Leave it out, or give the bandwidths as numbers: KDE(bandwidth=[...]).")
         edges = edges_in_unit_space(self.bounds, self.period, data)
+        x, w = data.distinct()
         if isinstance(bandwidth, str | Rule):
-            choice, source = self._choose(rule_named(bandwidth), data, edges)
+            choice, source = self._choose(rule_named(bandwidth), data, x, w, edges)
         else:
             choice, source = Choice(in_unit_space(bandwidth, data)), "given"
         for text in choice.warnings:
             warnings.warn(f"KDE: {text}", PofxWarning, stacklevel=3)
-        values = self._values(data, choice.h)
+        values = self._values(data, x, w, choice.h, edges)
         notes = [*choice.notes, *choice.warnings]
         if self.adaptive is not False:
             values["factors"], note = self._factors(values)
@@ -242,12 +244,13 @@ class KDE(Use):
         message = self._said_of_bandwidth(choice.h, source, data, len(values["points"]))
         return values, Outcome(message=message, notes=tuple(notes))
 
-    def _choose(self, rule: Rule, data: Data, edges: Edges | None) -> tuple[Choice, str]:
+    def _choose(
+        self, rule: Rule, data: Data, x: Floats, w: Floats, edges: Edges | None
+    ) -> tuple[Choice, str]:
         """Return the rule's bandwidth, and its name."""
         kernel = kernel_named(self.kernel)
         if isinstance(rule, Auto) and (kernel.radius < math.inf or self.bounds or self.period):
             rule = Auto(diagonal=True)
-        x, w = data.distinct()
         if edges is not None and edges.periodic.any():
             x, w = unrolled(x, w, edges)
         choice = rule.choose(x, w, data.label, frequencies=self.weight_kind != "importance")
@@ -255,8 +258,8 @@ class KDE(Use):
             self._check_matrix(kernel)
         return choice, f"by {rule.name!r}" + (f" ({choice.rule})" if choice.rule else "")
 
-    def _values(self, data: Data, h: Floats) -> dict[str, Any]:
-        x, w = data.distinct()
+    def _values(self, data: Data, x: Floats, w: Floats, h: Floats, edges: Edges | None) -> dict[str, Any]:
+        """Return the parameters for distinct rows x with weights w."""
         values = {
             "points": x,
             "log_weights": _log_shares(w),
@@ -264,7 +267,7 @@ class KDE(Use):
             "kernel": kernel_named(self.kernel).name,
             "size": float(data.total),
         }
-        return {**values, **edge_values(edges_in_unit_space(self.bounds, self.period, data))}
+        return {**values, **edge_values(edges)}
 
     def _factors(self, values: Mapping[str, Any]) -> tuple[Floats, str]:
         """Return Abramson's factor of every row, from the estimate with fixed bandwidth."""

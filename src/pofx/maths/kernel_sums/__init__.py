@@ -167,8 +167,16 @@ def _by_moments(bumps: Bumps, queries: Floats, rtol: float, memory: float, own: 
     out[error == 0.0] = -math.inf  # no point within reach
     rest = np.flatnonzero(np.isnan(out))
     if len(rest):
-        out[rest] = _tiled(bumps, queries[rest], rtol, memory, None if own is None else own.select(rest))
+        left = None if own is None else own.select(rest)
+        out[rest] = _remaining(bumps, queries[rest], rtol, memory, left)
     return out
+
+
+def _remaining(bumps: Bumps, queries: Floats, rtol: float, memory: float, own: Own | None) -> Floats:
+    """Sum what another engine could not certify: by tiles, or all pairs where that is quicker than a tree."""
+    if make_plan(bumps, queries, 0.0, memory=memory).engine == "naive":
+        return all_pairs(bumps, queries, own)
+    return _tiled(bumps, queries, rtol, memory, own)
 
 
 def _by_windows(
@@ -203,8 +211,8 @@ def _by_windows(
             out[rows] = np.where(value > error / (CERTIFIED * rtol), np.log(value) + top, math.nan)
     rest = np.flatnonzero(np.isnan(out))
     if len(rest):
-        mine_left = None if own is None else own.select(rest)
-        out[rest] = _tiled(bumps, queries[rest], rtol, memory, mine_left)
+        left = None if own is None else own.select(rest)
+        out[rest] = _remaining(bumps, queries[rest], rtol, memory, left)
     return out
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pofx.maths.kernel_sums.bumps import Bumps, Own
 from pofx.maths.kernel_sums.streaming import LogSum
+from pofx.threads import map_ordered
 
 __all__ = ["all_pairs", "direct_terms", "stream"]
 
@@ -24,6 +25,7 @@ Fill = Callable[[slice, slice, Floats, Floats], None]
 
 POINTS_PER_TILE = 2048
 PAIRS_PER_TILE = 2**16  # two float64 buffers of this size are 1 MB: they stay in one core's cache
+MANY_PAIRS = 2**20  # from here on the bands of queries go to threads
 COLUMNS_PER_PRODUCT = 16  # products of this many bumps stay above 1e-16^16, far from underflow
 
 
@@ -86,10 +88,10 @@ def stream(m: int, n: int, fill: Fill) -> Floats:
     """
     wide = min(n, POINTS_PER_TILE)
     tall = max(1, min(m, PAIRS_PER_TILE // wide))
-    buffers = np.empty((2, tall * wide))
-    out = np.empty(m)
-    for top in range(0, m, tall):
+
+    def band(top: int) -> Floats:
         rows = slice(top, min(top + tall, m))
+        buffers = np.empty((2, (rows.stop - rows.start) * wide))
         total = LogSum(rows.stop - rows.start)
         for left in range(0, n, wide):
             cols = slice(left, min(left + wide, n))
@@ -97,5 +99,8 @@ def stream(m: int, n: int, fill: Fill) -> Floats:
             tile, spare = (buffer[: shape[0] * shape[1]].reshape(shape) for buffer in buffers)
             fill(rows, cols, tile, spare)
             total.add(tile)
-        out[rows] = total.value()
-    return out
+        return total.value()
+
+    tops = range(0, m, tall)
+    bands = map(band, tops) if m * n < MANY_PAIRS else map_ordered(band, tops)
+    return np.concatenate([*bands, np.empty(0)])

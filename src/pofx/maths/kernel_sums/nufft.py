@@ -108,7 +108,8 @@ class Grid:
         """Predict the time of both transforms."""
         d, blocks = len(self.modes), self.blocks(n)
         type_1 = (n * SPREAD[d - 1] + blocks * self.cells * CELL) / min(threads, blocks)
-        type_2 = self.cells * CELL + m * SPREAD[d - 1] * 1.2 / threads
+        rounds = 1 if d == 3 else math.ceil(self.blocks(m) / threads)
+        type_2 = rounds * self.cells * CELL + m * SPREAD[d - 1] * 1.2 / threads
         return 5e-4 + type_1 + type_2
 
     def bytes(self, n: int, m: int, threads: int) -> float:
@@ -116,9 +117,11 @@ class Grid:
         d, at_once = len(self.modes), min(threads, self.blocks(n))
         modes = 16.0 * math.prod(float(v) for v in self.modes)
         fine = 16.0 * self.cells
-        block, asked = min(n, self._per_block), min(m, QUERIES_PER_BLOCK)
+        block = min(n, self._per_block)
         points = (2 * at_once + 2) * modes + at_once * (fine + block * (16.0 + 16 * d + 8))
-        queries = 2 * modes + fine + asked * (16.0 + 16 * d + 8)
+        blocks = 1 if d == 3 else min(threads, self.blocks(m))
+        asked = min(m, QUERIES_PER_BLOCK if d == 3 else self._per_block)
+        queries = 2 * modes + blocks * (fine + asked * (16.0 + 16 * d + 8)) + 8.0 * m
         return max(points, queries)
 
 
@@ -184,12 +187,19 @@ class Spectrum:
     def at(self, queries: Floats, smoothed: NDArray[np.complex128], rows: Any = None) -> Floats:
         """Return Σ_i w_i exp(-|z_i|²/2) at the queries, shape (m,), with error ``grid.error * total``."""
         finufft = need("finufft", why="this sum goes through a Fourier series")
-        m = len(queries) if rows is None else len(rows)
-        out = np.empty(m)
-        transform = getattr(finufft, f"nufft{self.bumps.d}d2")
-        for start in range(0, m, QUERIES_PER_BLOCK):
-            part = slice(start, start + QUERIES_PER_BLOCK)
+        m, d = (len(queries) if rows is None else len(rows)), self.bumps.d
+        transform = getattr(finufft, f"nufft{d}d2")
+        # Our own threads where the grid is small beside the queries; in three columns a grid for each would
+        # not fit, and the transform's threads share one (their number does not change the bits).
+        size = QUERIES_PER_BLOCK if d == 3 else self.grid._per_block
+        threads = thread_count() if d == 3 else 1
+
+        def block(start: int) -> Floats:
+            part = slice(start, start + size)
             x = queries[part] if rows is None else queries[rows[part]]
-            found = transform(*self._phases(x), smoothed, isign=1, eps=TOLERANCE, nthreads=thread_count())
-            out[part] = np.real(found)
-        return out
+            found = transform(*self._phases(x), smoothed, isign=1, eps=TOLERANCE, nthreads=threads)
+            return np.array(found.real)
+
+        starts = range(0, m, size)
+        parts = [block(start) for start in starts] if d == 3 else list(map_ordered(block, starts))
+        return np.concatenate(parts) if parts else np.empty(0)

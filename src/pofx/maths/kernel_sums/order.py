@@ -37,8 +37,8 @@ class Leaves:
         return len(self.edges) - 1
 
 
-def leaves(z: Floats, most: int, *, reach: float = math.inf, least: int = 1) -> Leaves:
-    """Halve the rows at the median of the widest column until no leaf holds more than ``most`` rows.
+def leaves(z: Floats, most_rows: int, *, reach: float = math.inf, least: int = 1) -> Leaves:
+    """Halve the rows at the median of the widest column until no leaf holds more than ``most_rows``.
 
     A leaf whose box is more than ``reach`` wide is halved further, down to ``least`` rows.
 
@@ -51,28 +51,31 @@ def leaves(z: Floats, most: int, *, reach: float = math.inf, least: int = 1) -> 
         if not bool((column[1:] >= column[:-1]).all()):
             order = np.argsort(column, kind="stable")
         z = z[order]
-    else:
-        z = z.copy()
+    columns = np.array(z.T, order="C")  # a column along memory: minima and gathers are then fast
     edges = [n]
     stack = [(0, n)]
-    low: list[Floats] = []
-    high: list[Floats] = []
+    low: list[list[float]] = []
+    high: list[list[float]] = []
     while stack:  # depth first, right half first: edges come out in falling order
         a, b = stack.pop()
-        part = z[a:b]
-        lowest, highest = (part[0], part[-1]) if d == 1 else (part.min(axis=0), part.max(axis=0))
-        with np.errstate(over="ignore"):
-            extent = highest - lowest
-        j = int(np.argmax(extent))
-        if b - a <= most and (b - a <= least or not extent[j] > reach):
+        if d == 1:
+            lowest, highest = [float(columns[0, a])], [float(columns[0, b - 1])]
+        else:
+            lowest = [float(column[a:b].min()) for column in columns]
+            highest = [float(column[a:b].max()) for column in columns]
+        extents = [most - least for least, most in zip(lowest, highest, strict=True)]
+        j = int(np.argmax(extents))
+        if b - a <= most_rows and (b - a <= least or not extents[j] > reach):
             edges.append(a)
             low.append(lowest)
             high.append(highest)
             continue
         middle = (b - a) // 2
         if d > 1:
-            parted = np.argpartition(part[:, j], middle)
-            z[a:b], order[a:b] = part[parted], order[a:b][parted]
+            parted = np.argpartition(columns[j, a:b], middle)
+            order[a:b] = order[a:b][parted]
+            for column in columns:
+                column[a:b] = column[a:b][parted]
         stack += [(a, a + middle), (a + middle, b)]
     return Leaves(order, np.array(edges[::-1]), np.array(low[::-1]), np.array(high[::-1]))
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pofx.maths.kernel_sums.bumps import Bumps
 from pofx.maths.kernel_sums.moments import POLYNOMIALS
+from pofx.maths.kernel_sums.naive import MANY_PAIRS
 from pofx.maths.kernel_sums.nufft import RADIUS, Grid
 from pofx.maths.kernel_sums.order import box_distances, leaves
 from pofx.maths.kernel_sums.tiles import POINTS_PER_LEAF
@@ -92,7 +93,9 @@ def make_plan(
     """Choose the engine for these queries; ``engine`` other than "auto" is obeyed where it can be."""
     n, m, d = bumps.n, len(queries), bumps.d
     pairs = float(n) * m
-    naive = Plan("naive", "few pairs: every one is visited.", 5e-5 + pairs * NAIVE_PAIR * (1 + d / 4), 2e6)
+    threads = thread_count() if pairs >= MANY_PAIRS and m > 1 else 1
+    seconds = 5e-5 + pairs * NAIVE_PAIR * (1 + d / 4) / threads
+    naive = Plan("naive", "few pairs: every one is visited.", seconds, 2e6 * threads)
     if engine == "naive" or (engine == "auto" and pairs <= FEW_PAIRS):
         return naive
     tiles = _tiles_plan(bumps, queries, rtol, memory)
@@ -162,7 +165,8 @@ def _origin(bumps: Bumps) -> Floats:
 
 
 def _box(z: Floats) -> tuple[Floats, Floats]:
-    return z.min(axis=0), z.max(axis=0)
+    # column by column: NumPy is slow along the long axis of a narrow array
+    return np.array([c.min() for c in z.T]), np.array([c.max() for c in z.T])
 
 
 def near_radius(n: int, rtol: float) -> float:

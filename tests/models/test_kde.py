@@ -305,7 +305,8 @@ def test_from_params(rows: np.ndarray) -> None:
 
 def test_saved_and_loaded(rows: np.ndarray, tmp_path: Path) -> None:
     model = KDE({0: 0.5, 1: 4.0}, kernel="cosine").fit(rows)
-    model.save(tmp_path / "k.pofx")
+    with pytest.warns(PofxWarning, match="the 60 training rows themselves"):
+        model.save(tmp_path / "k.pofx")
     again = pofx.load(tmp_path / "k.pofx")
     assert again.log_density(rows).tobytes() == model.log_density(rows).tobytes()
     assert again.bandwidth == {0: 0.5, 1: 4.0}

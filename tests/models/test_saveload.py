@@ -21,6 +21,8 @@ from pofx.core.density import Density
 from pofx.core.params import Params
 from pofx.errors import FileError, NotFittedError, PofxError, PofxWarning, UnsupportedError
 
+pytestmark = pytest.mark.filterwarnings("ignore:KDE. the file holds:pofx.errors.PofxWarning")
+
 RNG = np.random.default_rng(20)
 ROWS = np.r_[RNG.normal([0, 300], [1, 20], (40, 2)), RNG.normal([5, 250], [1, 9], (30, 2))]
 FRAME = pd.DataFrame({"эруption time": ROWS[:, 0], "waiting": ROWS[:, 1].round().astype(int)})

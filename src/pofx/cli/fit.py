@@ -103,10 +103,12 @@ def fit(
 
 def _save(model: Density, output: str, *, force: bool) -> None:
     """Write the file, and say what saving warns of: a file that holds the rows is no doubt about the fit."""
+    from pofx.errors import PofxWarning
+
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", PofxWarning)
         model.save(output, overwrite=force)
-    for text in dict.fromkeys(str(note.message) for note in caught):
+    for text in dict.fromkeys(str(note.message) for note in caught if issubclass(note.category, PofxWarning)):
         say(f"note: {text}")
 
 

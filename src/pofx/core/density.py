@@ -297,7 +297,7 @@ class Density(Hooks):
             One value per column gives a model. Several values (arrays of equal length, or a frame of
             m rows) give a batch whose ``log_density(Y)`` pairs rows and whose ``sample(k)`` is (m, k, …).
         """
-        from .conditional import ConditionalBatch, given_rows
+        from .conditional import given_rows
 
         params = self.params_
         keys, rows, single = given_rows(given)
@@ -311,8 +311,19 @@ class Density(Hooks):
         units, columns = params.units.select(rest), params.columns.select(rest)
         z = params.units.select(numbers).to(rows)
         with one_blas_thread():
-            models = [self._from_values(self._condition(params, numbers, row), units, columns) for row in z]
-        return models[0] if single else ConditionalBatch(models)
+            if single:
+                return self._from_values(self._condition(params, numbers, z[0]), units, columns)
+            return self._condition_batch(params, numbers, z, units, columns)
+
+    def _condition_batch(
+        self, params: Params, numbers: list[int], z: np.ndarray, units: Units, columns: Columns
+    ) -> Any:
+        """Return the conditionals given each row of z (unit space). By default a model each."""
+        from .conditional import ConditionalBatch
+
+        return ConditionalBatch(
+            [self._from_values(self._condition(params, numbers, row), units, columns) for row in z]
+        )
 
     def _column_numbers(self, keys: Sequence[int | str]) -> list[int]:
         return [self.params_.columns.index(key) for key in keys]

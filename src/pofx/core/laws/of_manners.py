@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import store
-from ...errors import FileError, NotFittedError, PofxError
+from ...errors import FileError, NotFittedError, PofxError, PofxWarning
 from ..density import Density
 from ..fold import Blocks
 from ..persist import decode
@@ -28,7 +29,8 @@ def save_and_load(case: Case) -> None:
             raise FileError(f"the file names {name!r}, which the model is not made of")
         return classes[name]
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", PofxWarning)  # a model may say that its file holds the rows
         path = Path(folder) / "model.pofx"
         m.save(path)
         again = decode(*store.read(path), resolve)

@@ -34,6 +34,7 @@ __all__ = ["Slopes", "require_gaussian"]
 Floats = NDArray[np.float64]
 
 AROUND = 4.0  # bandwidths about the rows that a Fourier series serves
+FEW_ROWS = 20_000  # up to here the tiles are as fast
 WORTH = 1e7  # pairs of rows and queries from which it pays
 MOST_CELLS = 4e6  # of its fine grid: a tenth of a second a call
 LEAST_RTOL = 1e-11
@@ -43,8 +44,8 @@ def require_gaussian(params: Params, what: str) -> None:
     """Raise UnsupportedError for kernels that are not smooth."""
     if params.kernel != "gaussian":
         raise UnsupportedError(
-            f"{what} needs kernel='gaussian': a {params.kernel} bump has an edge or a flat top, where there is "
-            "no gradient to follow. Fit KDE(kernel='gaussian'); a bandwidth means the same for every kernel."
+            f"{what} needs kernel='gaussian': a {params.kernel} bump has an edge or a flat top, where there "
+            "is no gradient to follow. Use kernel='gaussian'; a bandwidth means the same for every kernel."
         )
 
 
@@ -75,7 +76,7 @@ class Slopes:
         """Return log p (m,) and its gradient (m, d)."""
         log_p, pull, _ = self._folded(self.edges.wrap(x))
         h = self.bumps.bandwidth
-        return log_p, pull / h**2 if h.ndim == 1 else np.linalg.solve(h, pull.T).T
+        return log_p, np.asarray(pull / h**2 if h.ndim == 1 else np.linalg.solve(h, pull.T).T)
 
     def whiten(self, step: Floats) -> Floats:
         """Return steps in bandwidths."""
@@ -152,7 +153,7 @@ class Slopes:
     def _spectrum(self) -> Spectrum | None:
         """The rows as a Fourier series, where one pays."""
         b = self.bumps
-        pays = float(b.n) * self._expected > WORTH
+        pays = b.n > FEW_ROWS and float(b.n) * self._expected > WORTH
         if not pays or b.factors is not None or b.d > 3 or self.rtol < LEAST_RTOL:
             return None
         origin = b.points[b.n // 2]

@@ -51,11 +51,9 @@ def leave_one_out(params: Params, *, all_of_it: bool, rtol: float, engine: str, 
                 if len(rows) == 0:
                     continue
                 added = True
-                # A Fourier sum takes the own bump to lie at distance 0, which it does in the first image only.
+                # Fast sums take the own bump to lie at distance 0, which it does in the first image only.
                 how = engine if shell == 0 or engine == "naive" else "tiles"
-                part = log_sum(
-                    bumps, moved[rows], rtol=rtol, engine=how, memory=memory, own=own.select(rows)
-                )
+                part = log_sum(bumps, moved[rows], rtol=rtol, engine=how, memory=memory, own=own.select(rows))
                 total[rows] = np.logaddexp(total[rows], part)
             if shell > 1 and not added:
                 break

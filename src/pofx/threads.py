@@ -103,14 +103,15 @@ def _set_threads(library: Any, number: int) -> None:
         clear(force=True)
 
 
-def map_ordered(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+def map_ordered(function: Callable[[A], B], items: Iterable[A], *, most: int | None = None) -> Iterator[B]:
     """Yield ``function(item)`` in the order of ``items``, computed by the pool, few items in flight.
 
     The order of the results does not depend on the number of threads, and no more than twice that
     many items are held at once, so a stream of blocks keeps its memory bounded. Inside an item, further
-    calls go one by one: the processors are already in use.
+    calls go one by one: the processors are already in use. ``most`` limits the threads where each item needs
+    much memory.
     """
-    threads = thread_count()
+    threads = thread_count() if most is None else min(thread_count(), most)
     iterator = iter(items)
     first = list(islice(iterator, 2))
     if threads == 1 or len(first) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ class Params(Mapping[str, Any]):
     made read-only, so that a fitted model aliases nothing of its caller's and cannot drift.
     """
 
-    __slots__ = ("_values", "columns", "units")
+    __slots__ = ("_derived", "_values", "columns", "units")
+    _derived: dict[str, Any]
     _values: dict[str, Any]
     units: Units
     columns: Columns
@@ -35,6 +36,7 @@ class Params(Mapping[str, Any]):
             elif isinstance(value, np.generic):
                 value = value.item()
             frozen[name] = value
+        object.__setattr__(self, "_derived", {})
         object.__setattr__(self, "_values", frozen)
         object.__setattr__(self, "units", units)
         object.__setattr__(self, "columns", columns)
@@ -47,6 +49,15 @@ class Params(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def derived(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what follows from these parameters alone, made once and kept beside them.
+
+        It is no part of them: neither saved, pickled nor compared. Two threads may make it twice; one is kept.
+        """
+        if name not in self._derived:
+            self._derived.setdefault(name, make())
+        return self._derived[name]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # pickle and copy probe for their hooks before the slots exist

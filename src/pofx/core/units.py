@@ -1,8 +1,8 @@
-"""The units in which models compute: every column shifted by one of its own values, scaled by 2**k.
+"""The units in which models compute: every column shifted by one of its own values or not at all, times 2**k.
 
-Both steps are exact where it matters: a value of the column subtracts without rounding (Sterbenz) and a
-power of two only moves the exponent. So a model sees columns whose range is about one, whatever the
-data's units, and its log density changes by exactly ``-sum(exponent) * log 2``.
+Both steps are exact: values within a factor of two subtract without rounding (Sterbenz), others are not
+shifted, and a power of two only moves the exponent. So a model sees columns of about the size one, whatever
+the data's units, and its log density changes by exactly ``-sum(exponent) * log 2``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ class Units:
         """Return units for columns that contain ``inside`` and span ``lowest`` to ``highest``."""
         half_range = highest / 2.0 - lowest / 2.0  # halves first: the range itself may overflow
         exponent = np.frexp(half_range)[1].astype(np.int64) + 1
-        return cls(np.array(inside, dtype=float), np.where(half_range > 0, exponent, 0))
+        # Values within a factor of two of each other subtract exactly. Others are of the size of their range
+        # as they are, and a shift could only round them.
+        close = (lowest > highest / 2.0) & (lowest > 0.0) | (highest < lowest / 2.0) & (highest < 0.0)
+        shift = np.where(close | (half_range == 0.0), inside, 0.0)
+        return cls(shift, np.where(half_range > 0, exponent, 0))
 
     @property
     def scale(self) -> np.ndarray:

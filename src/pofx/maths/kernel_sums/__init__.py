@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 
 CERTIFIED = 0.9  # share of rtol that the Fourier sum may use; the rest is rounding
 PRUNED = 0.5
+FEW, MANY = 16, 5000  # queries, and points, from which the points near each query are found first
 SINGLE = 8.0 * np.finfo(np.float32).eps  # a pair's exponent in float32, per squared extent of the data
 
 
@@ -82,7 +83,9 @@ def log_sum(
         return np.empty(0)
     plan = plan or make_plan(bumps, queries, rtol, engine=engine, memory=memory)
     if plan.engine == "naive":
-        out = all_pairs(bumps, queries, own)
+        out = _few_on_a_line(bumps, queries) if own is None and len(queries) <= FEW else None
+        if out is None:
+            out = all_pairs(bumps, queries, own)
     elif plan.engine == "tiles":
         out = _tiled(bumps, queries, rtol, memory, own)
     elif plan.engine == "moments":
@@ -101,6 +104,28 @@ def log_sum_and_mean(bumps: Bumps, queries: Floats, *, rtol: float = 1e-6) -> tu
     """
     value, step = Tiles(bumps).log_sum_and_mean(queries, rtol * PRUNED)
     return value + bumps.constant, step
+
+
+def _few_on_a_line(bumps: Bumps, queries: Floats) -> Floats | None:
+    """Sum the points within reach of each of a few queries in one column; None where that is not at hand."""
+    y = bumps.points[:, 0]
+    if bumps.d > 1 or bumps.n < MANY or bumps.factors is not None or not bumps.gaussian:
+        return None
+    light = 0.0 if bumps.log_weights is None else float(bumps.log_weights.max() - bumps.log_weights.min())
+    if light > 20.0 or not bool((y[1:] >= y[:-1]).all()):
+        return None
+    h = math.sqrt(bumps.bandwidth[0, 0]) if bumps.bandwidth.ndim == 2 else float(bumps.bandwidth[0])
+    out = np.empty(len(queries))
+    for i, x in enumerate(queries[:, 0].tolist()):
+        k = int(np.searchsorted(y, x))
+        nearest = min(abs(x - float(y[j])) for j in (max(k - 1, 0), min(k, len(y) - 1)))
+        reach = math.hypot(nearest, h * math.sqrt(2.0 * (light + math.log(bumps.n / 1e-17))))
+        a, b = np.searchsorted(y, [x - reach, x + reach])
+        a, b = max(int(a) - 1, 0), min(int(b) + 1, len(y))
+        weights = None if bumps.log_weights is None else bumps.log_weights[a:b]
+        near = Bumps(bumps.points[a:b], weights, bumps.kernel, bumps.bandwidth)
+        out[i] = all_pairs(near, queries[i : i + 1])[0]
+    return out
 
 
 def _tiled(bumps: Bumps, queries: Floats, rtol: float, memory: float, own: Own | None) -> Floats:

@@ -42,6 +42,7 @@ ROUNDING = 5e-14
 PER_MODE = 3e-17
 POINTS_PER_BLOCK = 2**17  # summed in order: the same bits for any number of threads
 QUERIES_PER_BLOCK = 2**19
+SMALL_BYTES = 100e6
 
 SPREAD = (45e-9, 140e-9, 1500e-9)  # seconds a point and thread, d = 1, 2, 3; measured
 CELL = 30e-9  # seconds a cell of the fine grid
@@ -97,6 +98,11 @@ class Grid:
     def blocks(self, n: int) -> int:
         """How many blocks of points are transformed one by one."""
         return max(1, math.ceil(n / self._per_block))
+
+    @property
+    def at_once(self) -> int:
+        """How many blocks may be under way at a time: two, and more where that is no memory to speak of."""
+        return max(2, int(SMALL_BYTES / (16.0 * self.cells + self._per_block * 56.0)))
 
     @property
     def _per_block(self) -> int:
@@ -160,7 +166,7 @@ class Spectrum:
 
         starts = range(0, n, size)
         modes: Any = None
-        for part in map_ordered(block, starts):
+        for part in map_ordered(block, starts, most=grid.at_once):
             modes = part if modes is None else modes.__iadd__(part)
         self.modes = modes
 
@@ -201,5 +207,9 @@ class Spectrum:
             return np.array(found.real)
 
         starts = range(0, m, size)
-        parts = [block(start) for start in starts] if d == 3 else list(map_ordered(block, starts))
+        parts = (
+            [block(start) for start in starts]
+            if d == 3
+            else list(map_ordered(block, starts, most=self.grid.at_once))
+        )
         return np.concatenate(parts) if parts else np.empty(0)

@@ -27,7 +27,6 @@ from pofx.maths.kernel_sums.naive import MANY_PAIRS
 from pofx.maths.kernel_sums.nufft import RADIUS, Grid
 from pofx.maths.kernel_sums.order import box_distances, leaves
 from pofx.maths.kernel_sums.tiles import POINTS_PER_LEAF
-from pofx.threads import thread_count
 
 __all__ = ["ENGINES", "MEMORY", "Plan", "Window", "make_plan"]
 
@@ -45,6 +44,7 @@ COMPACT_PAIR = 6e-9
 SAMPLED = (64, 2048)  # queries × points whose distances are looked at
 LEAVES_TOUCHED = (3, 6, 14)  # by a small bump, d = 1, 2, 3
 QUERIES_PER_NODE = 4096
+THREADS = 2  # for which times are predicted: a choice that followed their number would change the bits
 WORTH_WINDOWS = 0.3  # seconds of tiles from which a search for windows pays
 SHORTEST = 1e-12  # below this rtol Fourier sums certify nothing
 
@@ -73,7 +73,7 @@ class Plan:
     ----------
     engine : {"naive", "tiles", "nufft", "moments"}
     why : the reason, one sentence
-    seconds, bytes : predicted, beyond the rows themselves
+    seconds, bytes : predicted for two threads, beyond the rows themselves
     windows : the grids of the Fourier engine; queries of none of them go to the tiles
     """
 
@@ -93,9 +93,8 @@ def make_plan(
     """Choose the engine for these queries; ``engine`` other than "auto" is obeyed where it can be."""
     n, m, d = bumps.n, len(queries), bumps.d
     pairs = float(n) * m
-    threads = thread_count() if pairs >= MANY_PAIRS and m > 1 else 1
-    seconds = 5e-5 + pairs * NAIVE_PAIR * (1 + d / 4) / threads
-    naive = Plan("naive", "few pairs: every one is visited.", seconds, 2e6 * threads)
+    seconds = 5e-5 + pairs * NAIVE_PAIR * (1 + d / 4) / (THREADS if pairs >= MANY_PAIRS and m > 1 else 1)
+    naive = Plan("naive", "few pairs: every one is visited.", seconds, 2e6 * THREADS)
     if engine == "naive" or (engine == "auto" and pairs <= FEW_PAIRS):
         return naive
     tiles = _tiles_plan(bumps, queries, rtol, memory)
@@ -115,9 +114,8 @@ def make_plan(
         _box(bumps.whiten(bumps.points - _origin(bumps))),
         _box(bumps.whiten(queries - _origin(bumps))),
     )
-    threads = thread_count()
     grid = Grid.spanning(box, asked)
-    seconds, size = grid.seconds(n, m, threads), grid.bytes(n, m, threads)
+    seconds, size = grid.seconds(n, m, THREADS), grid.bytes(n, m, THREADS)
     modes = " × ".join(f"{v:,}" for v in grid.modes)
     if size <= memory and (engine == "nufft" or seconds < tiles.seconds):
         why = (
@@ -130,7 +128,7 @@ def make_plan(
     windows, seconds, size = _windows(bumps, queries, memory, everything=engine == "nufft")
     if windows:
         why = (
-            f"one Fourier series would need {modes} modes ({grid.bytes(n, m, threads) / 1e6:,.0f} MB); "
+            f"one Fourier series would need {modes} modes ({grid.bytes(n, m, THREADS) / 1e6:,.0f} MB); "
             f"{len(windows)} smaller ones where rows are dense, near pairs elsewhere."
         )
         return Plan("nufft", why, seconds, size, windows)
@@ -142,9 +140,9 @@ def _moments_plan(bumps: Bumps, m: int, rtol: float) -> Plan | None:
     if bumps.d > 1 or bumps.factors is not None or bumps.kernel.name not in POLYNOMIALS or rtol < SHORTEST:
         return None
     terms = sum(len(polynomial) for _, _, polynomial in POLYNOMIALS[bumps.kernel.name])
-    seconds = 2e-3 + (bumps.n * 3e-8 + m * math.log2(bumps.n + 1) * 2e-8 + m * 4e-7) * terms / thread_count()
+    seconds = 2e-3 + (bumps.n * 3e-8 + m * math.log2(bumps.n + 1) * 2e-8 + m * 4e-7) * terms / THREADS
     why = "runs of the sorted points are summed by the moments of dyadic blocks."
-    return Plan("moments", why, seconds, 8.0 * bumps.n * (terms / 8.0 + 3) + 8e6 * thread_count())
+    return Plan("moments", why, seconds, 8.0 * bumps.n * (terms / 8.0 + 3) + 8e6 * THREADS)
 
 
 def _not_fourier(bumps: Bumps, rtol: float) -> str:
@@ -196,7 +194,7 @@ def _tiles_plan(bumps: Bumps, queries: Floats, rtol: float, memory: float) -> Pl
         each = COMPACT_PAIR * d
     touched = LEAVES_TOUCHED[d - 1] * POINTS_PER_LEAF if d <= 3 else n
     visited = min(float(n), share * n * (1.0 + 0.5 * d) + touched)
-    seconds = 1e-4 + (n + m) * 1e-6 * 0.5 + visited * m * each / thread_count()
+    seconds = 1e-4 + (n + m) * 1e-6 * 0.5 + visited * m * each / THREADS
     size = min(8.0 * n * (3 * d + 6) + 8.0 * m * (2 * d + 3), memory) + 2e6
     why = f"about {visited:,.0f} of {n:,} points are near a query, in tiles of a k-d tree."
     return Plan("tiles", why, seconds, size)
@@ -210,12 +208,12 @@ def _windows(
     The parts are the nodes of a k-d tree; from the leaves up, a node takes one grid for all where that is
     cheaper than what its halves take.
     """
-    origin, threads = _origin(bumps), thread_count()
+    origin = _origin(bumps)
     z, y = bumps.whiten(queries - origin), bumps.whiten(bumps.points - origin)
     points = leaves(y, POINTS_PER_LEAF)
     counts = np.diff(points.edges)
     asked = leaves(z, QUERIES_PER_NODE)
-    each = (PAIR + PAIR_COLUMN * bumps.d) / threads
+    each = (PAIR + PAIR_COLUMN * bumps.d) / THREADS
     edges = asked.edges.tolist()
     number = {edge: k for k, edge in enumerate(edges)}
 
@@ -233,8 +231,8 @@ def _windows(
                 np.minimum(points.high[near].max(axis=0), high + RADIUS),
             )
             grid = Grid.spanning(inside, (low, high))
-            if grid.bytes(held, b - a, threads) <= memory:
-                fourier = grid.seconds(held, b - a, threads) + held * 1e-8
+            if grid.bytes(held, b - a, THREADS) <= memory:
+                fourier = grid.seconds(held, b - a, THREADS) + held * 1e-8
         if number[b] - number[a] == 1:
             pairs = float(held + POINTS_PER_LEAF) * (b - a) * each
             return (fourier, [(a, b)]) if fourier < (math.inf if everything else pairs) else (pairs, [])
@@ -255,6 +253,6 @@ def _windows(
         if not len(chosen):
             continue
         grid = Grid.spanning(_box(y[chosen]), (low, high))
-        size = max(size, grid.bytes(len(chosen), b - a, threads))
+        size = max(size, grid.bytes(len(chosen), b - a, THREADS))
         windows.append(Window(rows, chosen, grid))
     return tuple(windows), seconds, size

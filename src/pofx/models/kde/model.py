@@ -423,7 +423,11 @@ class KDE(Use):
         return np.clip(out, line.edges.lower[0], line.edges.upper[0])
 
     def _line(self, params: Params) -> Line:
-        return Line(bumps_of(params), edges_of(params), memory=self.memory)
+        def make() -> Line:
+            return Line(bumps_of(params), edges_of(params), memory=self.memory)
+
+        line: Line = params.derived("line", make)
+        return line
 
     def _n_parameters(self, params: Params) -> int:
         d = params.points.shape[1]

@@ -21,11 +21,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from contract import SHARED, Row, rows_of
-from kde_cases import LONGEST, ONE_THREAD, Case, Record, race
+from kde_cases import LONGEST, ONE_THREAD, TINY, Case, Record, race
 from kde_page import BAR_N, DIMENSIONS, EXACT, TOLERANT, Store, bars, page, picture
 from main_job import ROOT, machine
 
@@ -75,27 +74,9 @@ def tails3(quick: bool) -> Record:
 
 
 def small(quick: bool) -> Record:
-    """A hundred rows: medians of single calls, in turn."""
-    from scipy.stats import gaussian_kde
-    from sklearn.neighbors import KernelDensity
-
-    import pofx
-
-    x, q = np.random.default_rng(0).normal(size=(2, 100))
-    model, rows = pofx.KDE(0.4).fit(x), q[:, None]
-    one, other = gaussian_kde(x, bw_method=0.4), KernelDensity(bandwidth=0.4).fit(x[:, None])
-    calls: dict[str, Callable[[], Any]] = {
-        "pofx": lambda: model.log_density(q),
-        "scipy": lambda: one.logpdf(q),
-        "scikit-learn": lambda: other.score_samples(rows),
-    }
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(100 if quick else 1000):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - started)
-    return {"seconds_of": {name: float(np.median(values)) for name, values in times.items()}}
+    """A hundred rows: 200 calls a turn."""
+    case = Case("smooth", TINY, 1)
+    return {"records": race([(case, name) for name in ("pofx", "scipy", EXACT)])}
 
 
 def grid(quick: bool) -> Record:

@@ -32,6 +32,7 @@ Evaluate = Callable[[Floats], Any]
 
 IID, LOWEST = 150, 50  # probed queries: the first, and those of lowest density
 LONGEST = 4.0  # seconds: a library other than pofx that needs longer for all queries is timed on some
+TINY = 100  # queries: so few are asked 200 times in a turn
 GRID = 1024  # points of a density on a grid
 SOME = 2.5  # seconds that those take, within IID to 2,000 queries
 
@@ -294,6 +295,11 @@ def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, answer
 
 
+def typical_seconds(call: Callable[[], Any], times: int) -> float:
+    """Return the median seconds of some calls."""
+    return float(np.median([seconds_of(call)[0] for _ in range(times)]))
+
+
 def how_many(evaluate: Evaluate, q: Floats, least: int) -> int:
     """Return how many of the queries fit the time a slow library has."""
     seconds, _ = seconds_of(lambda: evaluate(q[:20]))
@@ -338,8 +344,9 @@ def work(folder: str, library: str, h: float, least: int) -> None:
             "seconds": plan.seconds, "mb": plan.bytes / 1e6,
         }  # fmt: skip
     print(json.dumps(record), flush=True)
+    part, times = q[:count], 1 if count > TINY else 200
     while sys.stdin.readline():
-        print(json.dumps(seconds_of(lambda: evaluate(q[:count]))[0]), flush=True)
+        print(json.dumps(typical_seconds(lambda: evaluate(part), times)), flush=True)
 
 
 class Worker:
@@ -382,6 +389,8 @@ def race(entrants: Iterable[tuple[Case, str]], *, least: int = 0, exact: bool = 
         record: Record = {"kind": case.kind, "d": case.d, "n": case.n, "library": worker.library}
         record |= answer or {"failed": worker.end()}
         records.append(record)
+        if not answer:
+            print(f"    {worker.library} d={case.d} n={case.n:,} FAILED: {record['failed']}", flush=True)
         if answer:
             _judge(record, case, exact)
             long = record["call_s"] >= (8.0 if worker.library.startswith("pofx") else 2.0)

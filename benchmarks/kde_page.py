@@ -49,8 +49,6 @@ def against(store: Store, d: int, section: str) -> Iterator[Row]:
     at, name = [r for r in records if r["n"] == n], "pofx" if d <= 3 else "pofx rtol=0"
     ours, one = pick(at, name), pick(at, name + ONE_THREAD)
     if ours is None:
-        if section in store:
-            yield f"{d}-D", "a speed, an error", "pofx failed", False
         return
     judged = n == BAR_N[d]  # a quick run is not judged
     where = f"{d}-D{', a quarter of the queries in the tails' if section == 'tails3' else ''}, n = m = {n:,}"
@@ -60,8 +58,9 @@ def against(store: Store, d: int, section: str) -> Iterator[Row]:
             yield f"{where}: speed beside {library}", f"≥ {bar:,.0f} ×", "not measured", None
             continue
         ratio = peer["call_s"] / ours["call_s"]
-        text = f"{ratio:,.0f} × ({ours['call_s']:.3g} s; {peer['call_s']:,.4g} s{estimated(peer)}"
-        text += f"; on one thread {peer['call_s'] / one['call_s']:,.0f} ×)" if one else ")"
+        text = f"{ratio:,.0f} × ({ours['call_s']:.3g} s; {number(peer['call_s'])} s{estimated(peer)}"
+        text += f"; on one thread {peer['call_s'] / one['call_s']:,.0f} ×" if one else ""
+        text += f"; the peer errs by up to {peer['error']:.2g} nats)" if peer["error"] > 0.01 else ")"
         yield f"{where}: speed beside {library}", f"≥ {bar:,.0f} ×", text, ratio >= bar if judged else None
     peak = ours["peak_mb"]
     yield f"{where}: peak memory of fit and call", f"< {MOST_MB:,.0f} MB", f"{peak:.0f} MB", peak < MOST_MB
@@ -71,8 +70,8 @@ def against(store: Store, d: int, section: str) -> Iterator[Row]:
 
 def of_small(store: Store) -> Iterator[Row]:
     """A hundred rows."""
-    if "small" in store:
-        ms = {name: value * 1e3 for name, value in store["small"]["seconds_of"].items()}
+    ms = {r["library"]: r["call_s"] * 1e3 for r in records_of(store, "small")}
+    if "pofx" in ms and "scipy" in ms:
         text = ", ".join(f"{name} {value:.3f} ms" for name, value in ms.items())
         yield "1-D, n = m = 100: one call of log_density", "≤ 1 ms", text, ms["pofx"] <= 1.0
         text = f"{ms['pofx'] / ms['scipy']:.2f} of its time"
@@ -136,11 +135,20 @@ def of_mlcv(store: Store) -> Iterator[Row]:
         yield what, "< 30 ×", f"{fit / call:.1f} × ({fit:.2f} s; {call:.3f} s)", ok
 
 
+def of_failures(store: Store) -> Iterator[Row]:
+    """What of ours did not run at all, and whose bars are therefore missing above."""
+    for section, part in store.items():
+        for r in part.get("records", ()):
+            if "failed" in r and r["library"].startswith("pofx"):
+                what = f"{section}: {r['library']}, {r['kind']}, {r['d']}-D, n = m = {r['n']:,}"
+                yield what, "runs", f"failed: {r['failed']}", False
+
+
 def bars(store: Store) -> list[Row]:
     """Every bar that has been measured."""
     rows = [row for d in DIMENSIONS for row in against(store, d, f"speed{d}")]
     rows += against(store, 3, "tails3")
-    for part in (of_small, of_grid, of_heavy, of_growth, of_mlcv):
+    for part in (of_small, of_grid, of_heavy, of_growth, of_mlcv, of_failures):
         rows += part(store)
     return rows + [(a, b, c, ok) for a, b, c, ok in store.get("bandwidths", {}).get("rows", ())]
 

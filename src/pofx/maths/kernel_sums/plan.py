@@ -46,6 +46,7 @@ LEAVES_TOUCHED = (3, 6, 14)  # by a small bump, d = 1, 2, 3
 QUERIES_PER_NODE = 4096
 THREADS = 2  # for which times are predicted: a choice that followed their number would change the bits
 WORTH_WINDOWS = 0.3  # seconds of tiles from which a search for windows pays
+HOPELESS = 6.0  # bandwidths from all points: exp(-18) is less than a Fourier sum can certify
 SHORTEST = 1e-12  # below this rtol Fourier sums certify nothing
 
 
@@ -110,11 +111,13 @@ def make_plan(
         return Plan("tiles", f"{tiles.why} {reason}".strip(), tiles.seconds, tiles.bytes)
     if engine == "auto" and tiles.seconds < 2e-3:
         return tiles
-    box, asked = (
-        _box(bumps.whiten(bumps.points - _origin(bumps))),
-        _box(bumps.whiten(queries - _origin(bumps))),
-    )
-    grid = Grid.spanning(box, asked)
+    box = _box(bumps.whiten(bumps.points - _origin(bumps)))
+    asked = bumps.whiten(queries - _origin(bumps))
+    inside = ((asked >= box[0] - HOPELESS) & (asked <= box[1] + HOPELESS)).all(axis=1)
+    rows = None if inside.all() else np.flatnonzero(inside)
+    if rows is not None and not len(rows):
+        return tiles
+    grid = Grid.spanning(box, _box(asked if rows is None else asked[rows]))
     seconds, size = grid.seconds(n, m, THREADS), grid.bytes(n, m, THREADS)
     modes = " × ".join(f"{v:,}" for v in grid.modes)
     if size <= memory and (engine == "nufft" or seconds < tiles.seconds):
@@ -122,7 +125,7 @@ def make_plan(
             f"a Fourier series of {modes} modes carries {n:,} points to {m:,} queries; visiting near pairs "
             f"would take about {tiles.seconds:.2g} s."
         )
-        return Plan("nufft", why, seconds, size, (Window(None, None, grid),))
+        return Plan("nufft", why, seconds, size, (Window(rows, None, grid),))
     if engine == "auto" and tiles.seconds < WORTH_WINDOWS:
         return tiles
     windows, seconds, size = _windows(bumps, queries, memory, everything=engine == "nufft")

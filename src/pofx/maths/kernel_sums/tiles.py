@@ -33,9 +33,9 @@ __all__ = ["Tiles"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-POINTS_PER_LEAF = 512
-QUERIES_PER_TILE = 128  # 128 × 512 exponents are half a megabyte: they stay in one core's cache
-TILES_PER_TASK = 8
+POINTS_PER_LEAF = 768
+QUERIES_PER_TILE = 160  # 160 × 768 exponents fill one core's cache; halving fills them by half or more
+TILES_PER_TASK = 4
 REACH = 16.0  # bandwidths: a tile of queries wider than this is cut smaller, or nothing is ever far from it
 LEAST = 32
 LIKELY = 60.0  # nats below the nearest leaf

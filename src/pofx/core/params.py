@@ -53,7 +53,7 @@ class Params(Mapping[str, Any]):
     def derived(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what follows from these parameters alone, made once and kept beside them.
 
-        It is no part of them: neither saved, pickled nor compared. Two threads may make it twice; one is kept.
+        It is no part of them: neither saved, pickled nor compared. Two threads may make it twice; one stays.
         """
         if name not in self._derived:
             self._derived.setdefault(name, make())

@@ -86,7 +86,7 @@ def say(fitting: Fitting, winner: Candidate, converged: bool) -> None:
 
 def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) -> str:
     s, plan = winner.structure, fitting.plan
-    what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {s.name} ({s.mclust})"
+    what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {s!r}"
     chosen = f", chosen by BIC among {count} candidates" if plan.automatic else ""
     if winner.k == 1:
         return f"{what}{chosen}: the closed form."

@@ -15,6 +15,8 @@ from .structures import Structure
 
 __all__ = ["enough_rows", "possible_sizes", "possible_structures", "warn_of_outliers"]
 
+INCOMPARABLE = 1e290  # ratio of the columns' variances beyond which no number is a variance for all
+INCOMPARABLE_AXES = 1e12  # ... beyond which eigenvalues in the data's units lose their digits
 FAR_OUT = 200.0  # standard deviation over that of the bulk from which outliers are named
 
 
@@ -33,7 +35,7 @@ def possible_sizes(fitting: Fitting) -> list[int]:
 
 def enough_rows(c: Candidate, fitting: Fitting) -> bool:
     """Whether every component can have a covariance of its own; says so of the candidate if not."""
-    if c.k == 1 or c.structure.diagonal or c.structure.shared:
+    if c.k == 1 or not c.structure.own_matrices:
         return True
     needed = c.k * (fitting.data.d + 1)
     if needed > fitting.n_distinct:
@@ -43,11 +45,10 @@ def enough_rows(c: Candidate, fitting: Fitting) -> bool:
 
 def possible_structures(fitting: Fitting) -> list[Structure]:
     """Return the structures that the columns allow; the others are named, with the remedy."""
-    data, plan = fitting.data, fitting.plan
-    full = [s for s in plan.structures if not s.diagonal]
-    diagonal = [s for s in plan.structures if s.diagonal]
-    if any(s.name == "spherical" for s in diagonal):
-        diagonal = _without_impossible_spheres(fitting, diagonal)
+    data = fitting.data
+    allowed = _of_comparable_units(fitting)
+    full = [s for s in allowed if not s.diagonal]
+    diagonal = [s for s in allowed if s.diagonal]
     if not full or data.d == 1:
         return full + diagonal
     covariance = fitting.moments.covariance
@@ -80,17 +81,28 @@ def possible_structures(fitting: Fitting) -> list[Structure]:
     return diagonal
 
 
-def _without_impossible_spheres(fitting: Fitting, structures: list[Structure]) -> list[Structure]:
+def _of_comparable_units(fitting: Fitting) -> list[Structure]:
+    """Return the structures asked for, without those in the data's units where these cannot be compared."""
+    asked = fitting.plan.structures
+    if fitting.data.d == 1 or not any(s.in_data_units for s in asked):
+        return list(asked)
     sphere = fitting.frame(True).sphere
-    if np.isfinite(sphere).all() and sphere.max() < 1e290:
-        return structures
-    problem = (
-        "One variance for all columns cannot be represented: the columns' scales differ by more than 1e145"
-    )
-    rest = [s for s in structures if s.name != "spherical"]
-    if len(fitting.plan.structures) == 1:
-        raise DegenerateError(f"{problem}. Use covariance_type='diag'.")
-    fitting.notes.append(f"{problem}; 'spherical' was left out.")
+    largest = float(sphere.max()) if np.isfinite(sphere).all() else math.inf
+
+    def possible(s: Structure) -> bool:
+        return not s.in_data_units or largest < (INCOMPARABLE if s.diagonal else INCOMPARABLE_AXES)
+
+    rest = [s for s in asked if possible(s)]
+    out = [s for s in asked if not possible(s)]
+    if not out:
+        return rest
+    names = ", ".join(repr(s.name) for s in out)
+    limit = "1e145" if any(s.diagonal for s in out) else "1e6"
+    what = "One variance for all columns" if out[0].diagonal else "Axes and shapes in the data's own units"
+    problem = f"{what} cannot be represented: the columns' scales differ by more than {limit}"
+    if not rest:
+        raise DegenerateError(f"{problem}. Use covariance_type={'diag' if out[0].diagonal else 'full'!r}.")
+    fitting.notes.append(f"{problem}; {names} {'was' if len(out) == 1 else 'were'} left out.")
     return rest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -81,6 +82,23 @@ class Frame:
     def covariances_back(self, cov: np.ndarray) -> np.ndarray:
         """Covariances (d, d, K) or variances (d, K) of search space, components first, in unit space."""
         return np.ascontiguousarray(np.moveaxis(_sandwich(self.inverse, cov), -1, 0))
+
+    @cached_property
+    def _data(self) -> tuple[np.ndarray, np.ndarray]:
+        """The map from search space to the data's units, up to a factor and a shift, and its inverse."""
+        sd = self.inverse if self.inverse.ndim == 1 else np.sqrt((self.inverse**2).sum(axis=1))
+        unit = 1.0 / (np.sqrt(self.sphere) * sd)
+        if self.inverse.ndim == 1:
+            return unit * self.inverse, self.matrix / unit
+        return unit[:, None] * self.inverse, self.matrix / unit
+
+    def to_data(self, cov: np.ndarray) -> np.ndarray:
+        """Covariances (d, d, M) of search space in the data's units: the widest column has variance 1."""
+        return _sandwich(self._data[0], cov)
+
+    def from_data(self, cov: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`to_data`."""
+        return _sandwich(self._data[1], cov)
 
 
 def _sandwich(a: np.ndarray, cov: np.ndarray) -> np.ndarray:

@@ -8,12 +8,23 @@ import numpy as np
 
 from ...core.units import Units
 from ...errors import ParameterError
-from .batch import lower_triangle
+from .batch import Segments, lower_triangle
+from .frame import Frame
 from .rows import CachedRows
 from .starts import state_from_labels
 from .structures import Structure
 
-__all__ = ["check_covariances", "check_means", "check_weights", "given_start", "state_from_given"]
+__all__ = [
+    "check_covariances",
+    "check_means",
+    "check_membership",
+    "check_weights",
+    "given_start",
+    "state_from_given",
+    "unit_covariances",
+]
+
+MEMBER = 1e-6  # relative departure from a structure at which given covariances are refused
 
 
 def check_weights(weights: Any, name: str, k: int | None = None) -> np.ndarray:
@@ -51,8 +62,7 @@ def check_covariances(covariances: Any, name: str, structure: Structure, k: int,
     ParameterError
         Naming the component that is wrong, and its smallest eigenvalue.
     """
-    kind = structure.name
-    shape: tuple[int, ...] = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
+    kind, shape = structure.name, structure.covariances_shape(k, d)
     c = _array(covariances, name, None)
     if c.shape != shape:
         raise ParameterError(f"{name} needs shape {shape} for covariance_type={kind!r}; got {c.shape}.")
@@ -79,6 +89,34 @@ def check_covariances(covariances: Any, name: str, structure: Structure, k: int,
                 f"{which} must be positive definite; its correlations' smallest eigenvalue is {smallest:.3g}."
             )
     return c
+
+
+def check_membership(covariances: np.ndarray, name: str, structure: Structure, k: int, d: int) -> None:
+    """Raise ParameterError where covariances do not share what the structure says that they share.
+
+    The likeliest covariances of a structure, given those of one of its members, are that member's.
+    """
+    shape = (k, d) if structure.diagonal else (k, d, d)
+    v = np.moveaxis(
+        np.broadcast_to(covariances.reshape(k, -1) if covariances.ndim == 1 else covariances, shape), 0, -1
+    )
+    i = np.arange(d)
+    variance = v if structure.diagonal else v[i, i]
+    unit = np.sqrt(variance.max(axis=1))
+    if structure.in_data_units:
+        unit = np.full(d, unit.max())
+    v = v / unit[:, None] / unit[:, None] if structure.diagonal else v / unit[:, None, None] / unit[:, None]
+    one = np.ones(d)
+    same = Frame(np.zeros(d), one, one, one, 0.0, floor=0.0)
+    nearest = structure.solve(np.ones(k), v, Segments([k]), same)[0]
+    sd = np.sqrt(v if structure.diagonal else v[i, i])
+    off = float((np.abs(nearest - v) / (sd * sd if structure.diagonal else sd[:, None] * sd)).max())
+    if not off <= MEMBER:
+        raise ParameterError(
+            f"{name} do not have what covariance_type={structure.name!r} shares among components; those that "
+            f"do differ from them by {off:.3g}, relatively. Use covariance_type="
+            f"{'diag' if structure.diagonal else 'full'!r}."
+        )
 
 
 def _array(value: Any, name: str, ndim: int | None) -> np.ndarray:

@@ -28,10 +28,17 @@ from . import parameters
 from .centred import component_logs, log_sum_exp
 from .fit import fit_mixture
 from .fitting import CACHE_BYTES, DISTINCT_ELEMENTS, SUBSAMPLE, Plan
-from .given import check_covariances, check_means, check_weights, given_start, unit_covariances
+from .given import (
+    check_covariances,
+    check_means,
+    check_membership,
+    check_weights,
+    given_start,
+    unit_covariances,
+)
 from .rows import FEATURES_UP_TO, n_features
 from .search import BATCH_ELEMENTS, SCREEN_WORK
-from .structures import AUTO, Structure, structure
+from .structures import AUTO, STRUCTURES, Structure, structure
 
 __all__ = ["GaussianMixture"]
 
@@ -46,9 +53,11 @@ class GaussianMixture(Density):
     ----------
     n_components : int, "auto" or iterable of int
         How many components, or among which numbers to choose by BIC; ``"auto"`` is 1 to 9.
-    covariance_type : str, "auto" or list of str
+    covariance_type : str, "auto", "all" or list of str
         What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
-        (VVI) or ``"spherical"`` (VII, in data units); a list to choose from by BIC, or ``"auto"`` for all.
+        (VVI), ``"spherical"`` (VII), or another of mclust's fourteen: volume, shape and orientation Equal,
+        Variable or Identity. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
+        EII, VII, EVE, VVE, EEV and VEV share something that depends on the columns' units: the data's own.
     n_init : int, optional
         Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
         one candidate, 5 for each of many by default.
@@ -70,7 +79,8 @@ class GaussianMixture(Density):
     means_ : ndarray (K, d)
         Components are in the order of their means (first column, then second, …).
     covariances_ : ndarray
-        scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+        scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical; the others have
+        one entry per component: (K,) for EII, (K, d) for those that end in I, (K, d, d) for the rest.
     n_components_, covariance_type_ : int, str
         What was chosen.
 
@@ -90,7 +100,7 @@ class GaussianMixture(Density):
     References
     ----------
     Dempster, Laird and Rubin (1977), JRSS B 39:1. Fraley and Raftery (2002), JASA 97:611.
-    McLachlan and Peel (2000), Finite Mixture Models.
+    McLachlan and Peel (2000), Finite Mixture Models. Celeux and Govaert (1995), Pattern Recognition 28:781.
     """
 
     rank: ClassVar[int] = 2
@@ -153,8 +163,9 @@ class GaussianMixture(Density):
             raise ParameterError(f"weights and means must agree; {len(w)} weights and {k} means came.")
         c = np.asarray(covariances, dtype=float)
         if d == 1 and c.size in (1, k):  # one column: variances in any shape
-            c = c.reshape({"full": (-1, 1, 1), "tied": (1, 1), "diag": (-1, 1), "spherical": (-1,)}[s.name])
+            c = c.reshape(s.covariances_shape(k, 1)) if c.size == np.prod(s.covariances_shape(k, 1)) else c
         c = check_covariances(c, "covariances", s, k, d)
+        check_membership(c, "covariances", s, k, d)
         columns = Columns.plain(d, names)
         centre = w @ m
         reach = np.sqrt(parameters.variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
@@ -198,9 +209,10 @@ class GaussianMixture(Density):
 
     def _structures(self, d: int | None = None) -> tuple[Structure, ...]:
         asked = self.covariance_type
-        if isinstance(asked, str) and asked == "auto":
-            # In one column full, diagonal and spherical are the same thing.
-            return tuple(structure(name) for name in (("full", "tied") if d == 1 else AUTO))
+        if isinstance(asked, str) and asked in ("auto", "all"):
+            # In one column there are equal and unequal variances, and no shape or orientation.
+            several = AUTO if asked == "auto" else STRUCTURES
+            return tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
         if isinstance(asked, str | Structure) or not isinstance(asked, Iterable):
             return (structure(asked),)
         found = tuple(dict.fromkeys(structure(name) for name in asked))
@@ -210,9 +222,8 @@ class GaussianMixture(Density):
 
     @property
     def equivariance(self) -> str:  # type: ignore[override]
-        """``"columns"``: every column's unit may change; ``"scalar"``: all units together (spherical)."""
-        spherical = any(s.name == "spherical" for s in self._structures())
-        return "scalar" if spherical else "columns"
+        """``"columns"``: every column's unit may change; ``"scalar"``: all units together (spherical, …)."""
+        return "scalar" if any(s.in_data_units for s in self._structures()) else "columns"
 
     # ---------------------------------------------------------------- fit
 
@@ -375,7 +386,8 @@ class GaussianMixture(Density):
             out = np.ldexp(params.variances, 2 * params.units.exponent)
         if not np.isfinite(out).all():
             raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
-        return out[:, 0] if params.covariance_type == "spherical" else out
+        spheres = len(structure(params.covariance_type).covariances_shape(*out.shape)) == 1
+        return out[:, 0] if spheres else out
 
     @property
     def n_components_(self) -> int:
@@ -384,7 +396,7 @@ class GaussianMixture(Density):
 
     @property
     def covariance_type_(self) -> str:
-        """The structure of the covariances, by scikit-learn's name."""
+        """The structure of the covariances, by scikit-learn's name where it has one, else by mclust's."""
         return str(self.params_.covariance_type)
 
     @property

@@ -73,7 +73,7 @@ class Moves:
             jobs += [
                 (general, self.in_terms_of(c, general, state))
                 for general in candidates
-                if general.k == c.k and c.structure.name in general.structure.contains
+                if general.k == c.k and general.structure.contains(c.structure)
             ]
         return [(c, state) for c, state in jobs if worth(c)]
 

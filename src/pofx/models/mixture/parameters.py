@@ -55,10 +55,10 @@ def marginal(params: Mapping[str, Any], keep: list[int]) -> dict[str, Any]:
     """Return the parameters of the mixture of some columns."""
     values = {"weights": params["weights"], "means": params["means"][:, keep]}
     if "variances" in params:
-        return _part(params, {**values, "variances": params["variances"][:, keep]})
+        return _part(params, {**values, "variances": params["variances"][:, keep]}, len(keep))
     rows = params["cholesky"][..., keep, :]
     factor = np.linalg.cholesky(rows @ np.swapaxes(rows, -1, -2))
-    return _part(params, {**values, "cholesky": factor})
+    return _part(params, {**values, "cholesky": factor}, len(keep))
 
 
 def condition(params: Mapping[str, Any], given: list[int], z: np.ndarray) -> dict[str, Any]:
@@ -89,11 +89,14 @@ def condition(params: Mapping[str, Any], given: list[int], z: np.ndarray) -> dic
     if not np.isfinite(logs).any():
         raise NumericalError("The given values are so far out that their density is zero in float64.")
     w = np.exp(logs - logs.max())
-    return _part(params, {**values, "weights": w / w.sum()})
+    return _part(params, {**values, "weights": w / w.sum()}, len(rest))
 
 
-def _part(params: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+def _part(params: Mapping[str, Any], values: dict[str, Any], d: int) -> dict[str, Any]:
+    """Return the parameters of ``d`` of the columns; not all structures are theirs too."""
     kind = str(params["covariance_type"])
+    if d < params["means"].shape[1]:
+        kind = structure(structure(kind).part).name
     hyper = {"n_components": len(params["weights"]), "covariance_type": kind}
     return {**ordered({**values, "covariance_type": kind}), "__hyper__": hyper}
 

@@ -266,9 +266,13 @@ class Search:
         so is that of a special case; either replaces a run that found less.
         """
         place = {(c.structure.name, c.k): c for c in self.candidates}
-        for c in sorted(self.candidates, key=lambda c: (c.k, len(c.structure.contains))):
+
+        def simplest_first(c: Candidate) -> tuple[int, int]:
+            return c.k, sum(c.structure.contains(o.structure) for o in self.candidates)
+
+        for c in sorted(self.candidates, key=simplest_first):
             nested = [place.get((c.structure.name, c.k - 1))]
-            nested += [place.get((name, c.k)) for name in c.structure.contains]
+            nested += [o for o in self.candidates if o.k == c.k and c.structure.contains(o.structure)]
             for inner in nested:
                 if inner is None or not inner.regular or not inner.best:
                     continue

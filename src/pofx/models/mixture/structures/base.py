@@ -1,0 +1,162 @@
+"""What a covariance structure is, and how one is held above the floor.
+
+mclust names a structure by three letters: the volume λ_k, the shape A_k and the orientation D_k of
+
+    Σ_k = λ_k D_k A_k D_kᵀ,   |A_k| = 1,   D_kᵀ D_k = I,
+
+each of them Equal for all components, Variable, or (shape, orientation) the Identity.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from ....maths.gaussian_batch import cholesky, floor_eigenvalues
+from ..batch import Segments
+from ..frame import Frame
+
+__all__ = ["FlooredStructure", "Structure"]
+
+TINY = 1e-8  # of the floor: the least eigenvalue that a component's own covariance counts with
+ROUNDS = 4  # of raising to the floor and solving again
+_RANK = {"I": 0, "E": 1, "V": 2}
+
+
+class Structure(ABC):
+    """What the components' covariances have in common.
+
+    Attributes
+    ----------
+    mclust, name : str
+        mclust's name, and scikit-learn's where it has one.
+    diagonal : bool
+        Whether covariances are variances per column, (d, M).
+    shared : bool
+        Whether all components have one covariance matrix, kept once.
+    in_data_units : bool
+        Whether what the components share depends on the columns' units (a sphere, a set of eigenvalues, a
+        set of eigenvectors), so that it holds in the data's own.
+    own_matrices : bool
+        Whether every component needs d + 1 rows for a covariance matrix of its own.
+    part : str
+        mclust's name of the structure of a marginal or a conditional.
+    """
+
+    mclust: ClassVar[str]
+    name: ClassVar[str]
+    diagonal: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
+    in_data_units: ClassVar[bool] = False
+    own_matrices: ClassVar[bool] = False
+    part: ClassVar[str] = "VVV"
+
+    def __init_subclass__(cls) -> None:
+        if "mclust" in cls.__dict__ and "name" not in cls.__dict__:
+            cls.name = cls.mclust
+
+    @abstractmethod
+    def solve(
+        self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the covariances that maximise the expected log-likelihood, and which met the floor.
+
+        Parameters
+        ----------
+        n : ndarray (M,)
+            Weights n_k of the components.
+        v : ndarray (d, d, M) or (d, M)
+            Their own covariances W_k / n_k (or variances).
+        segments : Segments
+            Which components make up one mixture.
+        frame : Frame
+            The floor, and the data's units in these coordinates.
+        """
+
+    @abstractmethod
+    def n_covariance_parameters(self, k: int, d: int) -> int:
+        """Return the number of free parameters in the covariances of ``k`` components."""
+
+    def n_parameters(self, k: int, d: int) -> int:
+        """Return the number of free parameters of the mixture: weights, means, covariances."""
+        return (k - 1) + k * d + self.n_covariance_parameters(k, d)
+
+    def covariances_shape(self, k: int, d: int) -> tuple[int, ...]:
+        """Return the shape of ``covariances_``: scikit-learn's, or one matrix (or row) per component."""
+        return (k, d) if self.diagonal else (k, d, d)
+
+    def contains(self, other: Structure) -> bool:
+        """Whether ``other`` is a special case: its optimum is one of this one's starts.
+
+        No letter of a special case is freer: I is an E, which is a V.
+        """
+        freer = zip(self.mclust, other.mclust, strict=True)
+        return self.mclust != other.mclust and all(_RANK[a] >= _RANK[b] for a, b in freer)
+
+    def __repr__(self) -> str:
+        return self.name if self.name == self.mclust else f"{self.name} ({self.mclust})"
+
+
+class FlooredStructure(Structure):
+    """A structure that says what it is without the floor; where that falls below it, it is raised here."""
+
+    @abstractmethod
+    def maximise(self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame) -> np.ndarray:
+        """Return the covariances of this structure that maximise the expected log-likelihood.
+
+        Parameters are those of :meth:`solve`; every ``v`` is positive definite.
+        """
+
+    def solve(
+        self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the maximiser where it is above the floor, else one of this structure that is."""
+        v = _raised(v, TINY * frame.floor)
+        cov = self.maximise(n, v, segments, frame)
+        low = ~_above(cov, frame.floor)
+        if low.any():
+            mixtures = np.flatnonzero(segments.any(low))
+            mine = segments.components(mixtures)
+            cov = cov.copy()
+            cov[..., mine] = self._held(n[mine], v[..., mine], segments.take(mixtures), frame)
+        return cov, low
+
+    def _held(self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame) -> np.ndarray:
+        """Return covariances of this structure above the floor: raise, solve again, and so on.
+
+        No maximiser under the constraint, but near one, continuous, and of the structure; runs that stay
+        here are not regular. What violation is left after a few rounds, the volumes make good.
+        """
+        for _ in range(ROUNDS):
+            v = _raised(v, frame.floor)
+            cov = v = self.maximise(n, v, segments, frame)
+            if _above(cov, frame.floor).all():
+                return cov
+        factor = np.maximum(frame.floor / _least(cov), 1.0)
+        if self.mclust[0] == "E":
+            factor = np.maximum.reduceat(factor, segments.starts)[segments.owner]
+        return cov * factor
+
+
+def _raised(v: np.ndarray, least: float) -> np.ndarray:
+    """Return ``v`` with no eigenvalue below ``least``; of components that lost all rows, just that."""
+    if v.ndim == 3:
+        return floor_eigenvalues(v, least)[0]
+    return np.where(np.isfinite(v), np.maximum(v, least), least)
+
+
+def _above(cov: np.ndarray, floor: float) -> np.ndarray:
+    if cov.ndim == 2:
+        return np.asarray((cov >= floor).all(axis=0))
+    shifted = cov.copy()
+    i = np.arange(len(cov))
+    shifted[i, i] -= floor
+    return cholesky(shifted)[1]
+
+
+def _least(cov: np.ndarray) -> np.ndarray:
+    if cov.ndim == 2:
+        return np.asarray(cov.min(axis=0))
+    return np.linalg.eigvalsh(np.moveaxis(cov, 2, 0))[:, 0]

@@ -99,8 +99,8 @@ def log_sum(
 def log_sum_and_mean(bumps: Bumps, queries: Floats, *, rtol: float = 1e-6) -> tuple[Floats, Floats]:
     """Return log s(x) (m,), and Σ_i share_i(x) y_i - x (m, d): the mean-shift step of a Gaussian sum.
 
-    ``share_i`` is bump i's part of s(x), divided by λ_i² where the bandwidths adapt; H^-1 times the step is
-    then the gradient of log s.
+    ``share_i`` is bump i's part of s(x). With one bandwidth for all, H^-1 times the step is the gradient
+    of log s; where bandwidths adapt, each part would need its own λ_i^-2 (:mod:`pofx.models.kde.gradient`).
     """
     value, step = Tiles(bumps).log_sum_and_mean(queries, rtol * PRUNED)
     return value + bumps.constant, step
@@ -114,7 +114,7 @@ def _few_on_a_line(bumps: Bumps, queries: Floats) -> Floats | None:
     light = 0.0 if bumps.log_weights is None else float(bumps.log_weights.max() - bumps.log_weights.min())
     if light > 20.0 or not bool((y[1:] >= y[:-1]).all()):
         return None
-    h = math.sqrt(bumps.bandwidth[0, 0]) if bumps.bandwidth.ndim == 2 else float(bumps.bandwidth[0])
+    h = bumps.width
     out = np.empty(len(queries))
     for i, x in enumerate(queries[:, 0].tolist()):
         k = int(np.searchsorted(y, x))

@@ -60,6 +60,12 @@ class Bumps:
         """Whether the sum depends on distances in whitened coordinates only."""
         return self.kernel.radius == math.inf
 
+    @property
+    def width(self) -> float:
+        """The standard deviation of the bumps of a single column."""
+        h = self.bandwidth
+        return math.sqrt(h[0, 0]) if h.ndim == 2 else float(h[0])
+
     @cached_property
     def _inverse(self) -> Floats:
         """L^-1, lower triangular, for a bandwidth matrix."""

@@ -47,7 +47,7 @@ class Line:
         self.bumps, self.memory = bumps, memory
         self.edges = None if edges is None or edges.none else edges
         self._x = bumps.points[:, 0]
-        self._h = math.sqrt(bumps.bandwidth[0, 0]) if bumps.bandwidth.ndim == 2 else float(bumps.bandwidth[0])
+        self._h = bumps.width
 
     # ---------------------------------------------------------------- distribution functions
 
@@ -279,7 +279,7 @@ class _Integral:
         weights = None
         if bumps.log_weights is not None:
             weights = np.exp(bumps.log_weights - bumps.log_weights.max())
-        h = float(np.sqrt(bumps.bandwidth[0, 0]) if bumps.bandwidth.ndim == 2 else bumps.bandwidth[0])
+        h = bumps.width
         span = (float(origin[0] + h * (low[0] - 9.0)), float(origin[0] + h * (high[0] + 9.0)))
         return cls(Spectrum(bumps, weights, grid, origin), span)
 

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+import numpy as np
 import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that the controller below sees it)
 
-__all__ = ["map_ordered", "one_blas_thread", "thread_count"]
+__all__ = ["map_ordered", "one_blas_thread", "product_threads", "thread_count"]
+
+PROBE, PROBES = 192, 8  # columns and number of the products by which threads are measured: some 3 ms
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -43,6 +48,38 @@ def thread_count() -> int:
         return max(1, len(os.sched_getaffinity(0)))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
+
+
+@cache
+def _product_speedup(threads: int) -> float:
+    """Return how many times faster ``threads`` threads make matrix products than one, measured once."""
+    a = np.ones((PROBE, PROBE))
+
+    def seconds(count: int) -> float:
+        def products(_: int) -> None:
+            out = np.empty_like(a)
+            for _ in range(PROBES):
+                np.matmul(a, a, out=out)
+
+        started = time.perf_counter()
+        for _ in map_ordered(products, range(count), most=count):
+            pass
+        return time.perf_counter() - started
+
+    with one_blas_thread():
+        seconds(1)
+        ratio = [threads * seconds(1) / seconds(threads) for _ in range(3)]
+    return sorted(ratio)[1]
+
+
+def product_threads() -> int:
+    """Return how many threads are worth having where matrix products take most of the time.
+
+    Two processors may be halves of one core, which share its arithmetic and its cache: a second thread then
+    makes products slower, not faster. No system call tells inside a virtual machine, so it is measured, once.
+    """
+    threads = thread_count()
+    return threads if threads == 1 else max(1, round(_product_speedup(threads)))
 
 
 @contextmanager

@@ -126,14 +126,14 @@ class Data:
                 "Fit from data that nobody writes to."
             )
 
-    def fold(self, contribution: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
-        """Return the sum over blocks of ``contribution(x, w)``.
+    def fold(self, contribution: Callable[[np.ndarray, np.ndarray], Any], *, most: int | None = None) -> Any:
+        """Return the sum over blocks of ``contribution(x, w)``, in at most ``most`` threads.
 
         Contributions are added with ``+`` (dicts and tuples elementwise) in a fixed binary tree, so
         the result has the same bits for any number of threads, and rounding grows with log n.
         """
         parts: list[tuple[int, Any]] = []
-        for part in map_ordered(lambda block: contribution(*block), self.blocks()):
+        for part in map_ordered(lambda block: contribution(*block), self.blocks(), most=most):
             level = 0
             while parts and parts[-1][0] == level:
                 part = _add(parts.pop()[1], part)

@@ -71,11 +71,11 @@ class Units:
             int(self.exponent.max(initial=0)) > 1000
         ):  # a range near the end of float64: scale before subtracting
             return np.ldexp(x, -self.exponent) - np.ldexp(self.shift, -self.exponent)
-        return np.ldexp(x - self.shift, -self.exponent)
+        return _times_power(x - self.shift, -self.exponent)
 
     def back(self, z: np.ndarray) -> np.ndarray:
         """Unit space to data units."""
-        return np.ldexp(z, self.exponent) + self.shift
+        return _times_power(z, self.exponent) + self.shift
 
     def select(self, columns: Sequence[int]) -> Units:
         """Return the units of some columns."""
@@ -85,3 +85,10 @@ class Units:
     def seen_from(self, other: Units) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(a, b)`` with ``z_other = a * z_self + b`` for the same row."""
         return np.ldexp(1.0, self.exponent - other.exponent), other.to(self.shift)
+
+
+def _times_power(x: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    """Return ``x * 2**exponent``: a product, where the power is a number, is many times faster than ldexp."""
+    if int(np.abs(exponent).max(initial=0)) > 1000:
+        return np.ldexp(x, exponent)
+    return np.asarray(x * np.ldexp(1.0, exponent))

@@ -11,11 +11,19 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dsyrk
 
 from ...maths.gaussian import LOG_2PI
+from ...maths.gaussian_batch import cholesky, triangular_inverse
 from .batch import Segments, lower_triangle
 
-__all__ = ["about_means", "centred_statistics", "component_logs", "log_sum_exp", "normalise"]
+__all__ = ["Centred", "Whitened", "about_means", "component_logs", "log_sum_exp", "normalise"]
+
+CACHE_ELEMENTS = 65_536  # numbers of a block that are worked on: half a megabyte
+LEAST_BLOCK, LARGEST_BLOCK = 192, 4_096  # rows
+GATHERED = 4_096  # rows from which statistics are gathered at a time
+STRIPE = 16  # whitened coordinates per product
+NEGLIGIBLE = 1e-20  # a responsibility that changes no digit of a statistic
 
 
 def component_logs(x: np.ndarray, log_weight: np.ndarray, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
@@ -67,36 +75,128 @@ def normalise(logits: np.ndarray, w: np.ndarray, segments: Segments, log_likelih
         block *= (w / total)[:, None]
 
 
-def centred_statistics(
-    y: np.ndarray,
-    w: np.ndarray,
-    log_weight: np.ndarray,
-    mean: np.ndarray,
-    factor: np.ndarray,
-    segments: Segments,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return log-likelihoods (B,) and Σ r [1, y − μ, (y − μ)(y − μ)ᵀ] (p, M) of a block of rows.
+class Centred:
+    """The plain form at some parameters, for slabs of rows; each call may run in a thread of its own.
 
-    The statistics are taken about the current means ``mean`` (M, d), so nothing cancels near convergence;
-    with ``factor`` (M, 1, d), for diagonal structures, only squares are kept.
+    In many columns nearly every row belongs to one component, so statistics are gathered from the rows whose
+    responsibility is above 1e-20: what is left out lies below what rounding adds.
+
+    Parameters
+    ----------
+    log_weight, mean, cov : ndarray (M,), (d, M), and (d, d, M) or (d, M)
+    segments : Segments
     """
-    m, d = mean.shape
-    diagonal = factor.shape[1] == 1
-    i, j = lower_triangle(d)
-    log_likelihood = np.zeros(len(segments))
-    r = component_logs(y, log_weight, mean, factor)
-    normalise(r, w, segments, log_likelihood)
-    stats = np.empty((1 + 2 * d if diagonal else 1 + d + len(i), m))
-    stats[0] = r.sum(axis=1)
-    for k in range(m):
-        centred = y - mean[k]
-        weighted = centred * r[k][:, None]
-        stats[1 : 1 + d, k] = weighted.sum(axis=0)
-        if diagonal:
-            stats[1 + d :, k] = np.einsum("ij,ij->j", weighted, centred)
+
+    def __init__(self, log_weight: np.ndarray, mean: np.ndarray, cov: np.ndarray, segments: Segments) -> None:
+        d, m = mean.shape
+        self.mean, self.segments = np.ascontiguousarray(mean.T), segments
+        self.diagonal = cov.ndim == 2
+        if self.diagonal:
+            self.white = np.ascontiguousarray(1.0 / np.sqrt(cov.T))[:, :, None]
+            log_det = -np.log(self.white).sum(axis=(1, 2))
         else:
-            stats[1 + d :, k] = (weighted.T @ centred)[i, j]
-    return log_likelihood, stats
+            factor = cholesky(cov)[0]
+            i = np.arange(d)
+            log_det = np.log(factor[i, i]).sum(axis=0)
+            self.white = np.ascontiguousarray(np.moveaxis(triangular_inverse(factor), 2, 0))
+        self.constant = (log_weight - 0.5 * d * LOG_2PI - log_det)[:, None]
+        self.block = self._block(2 * d + m)
+        self.work = m * (4.0 * d if self.diagonal else 2.0 * d * d + 20.0)
+        self.mostly_products = not self.diagonal and d > 8
+
+    @staticmethod
+    def _block(per_row: int) -> int:
+        """Return how many rows of so many numbers stay in the cache."""
+        block = CACHE_ELEMENTS // per_row
+        return int(np.clip(block - block % 64, LEAST_BLOCK, LARGEST_BLOCK))
+
+    def __call__(self, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return log-likelihoods (B,) and Σ r [1, y − μ, (y − μ)(y − μ)ᵀ] (p, M) of rows y (n, d).
+
+        The statistics are taken about the current means, so nothing cancels near convergence; for diagonal
+        structures only squares are kept.
+        """
+        (m, d), n = self.mean.shape, len(y)
+        log_likelihood = np.zeros(len(self.segments))
+        weights, firsts = np.zeros(m), np.zeros((m, d))
+        squares = np.zeros((m, d) if self.diagonal else (m, d, d))
+        for start in range(0, n, GATHERED):
+            some = y[start : start + GATHERED].T
+            r = np.empty((m, some.shape[1]))
+            for at in range(0, some.shape[1], self.block):
+                r[:, at : at + self.block] = self.logits(some[:, at : at + self.block])
+            normalise(r, w[start : start + GATHERED], self.segments, log_likelihood)
+            weights += r.sum(axis=1)
+            for k, mean in enumerate(self.mean):
+                rows, weight = _rows_of_weight(r[k])
+                if not len(weight):
+                    continue
+                centred = (some if rows is None else some[:, rows]) - mean[:, None]
+                firsts[k] += centred @ weight
+                centred *= np.sqrt(weight)
+                if self.diagonal:
+                    squares[k] += np.einsum("ij,ij->i", centred, centred)
+                else:
+                    squares[k] += dsyrk(1.0, centred.T, trans=1)  # the upper triangle of the product
+        if not self.diagonal:
+            i, j = lower_triangle(d)
+            squares = squares[:, j, i]
+        return log_likelihood, np.concatenate([weights[:, None], firsts, squares], axis=1).T.copy()
+
+    def logits(self, y: np.ndarray) -> np.ndarray:
+        """Return log w_k N(y; μ_k, Σ_k), (M, n), for rows as columns y (d, n)."""
+        out = np.empty((len(self.mean), y.shape[1]))
+        for k, mean in enumerate(self.mean):
+            centred = y - mean[:, None]
+            white = centred * self.white[k] if self.diagonal else self.white[k] @ centred
+            np.einsum("ij,ij->j", white, white, out=out[k])
+        out *= -0.5
+        out += self.constant
+        return out
+
+
+class Whitened(Centred):
+    """The same with all components' whitened rows L⁻¹ y − L⁻¹ μ from a few products, for many columns.
+
+    It loses |L⁻¹ μ| roundings of a standard deviation: nothing that EM would notice.
+    """
+
+    def __init__(self, log_weight: np.ndarray, mean: np.ndarray, cov: np.ndarray, segments: Segments) -> None:
+        super().__init__(log_weight, mean, cov, segments)
+        m, d = self.mean.shape
+        shift = -(self.white @ self.mean[:, :, None])
+        # The factors are triangular: a stripe of coordinates needs the columns up to its own.
+        self.stripes = [
+            np.concatenate(
+                [shift[:, at : at + STRIPE], self.white[:, at : at + STRIPE, : at + STRIPE]], axis=2
+            ).reshape(-1, 1 + min(at + STRIPE, d))
+            for at in range(0, d, STRIPE)
+        ]
+        self.block = self._block(d + m + STRIPE * m // 2)
+
+    def logits(self, y: np.ndarray) -> np.ndarray:
+        """Return log w_k N(y; μ_k, Σ_k), (M, n), for rows as columns y (d, n)."""
+        d, n = y.shape
+        m = len(self.mean)
+        with_one = np.empty((1 + d, n))
+        with_one[0], with_one[1:] = 1.0, y
+        out = np.zeros((m, n))
+        for stripe in self.stripes:
+            white = stripe @ with_one[: stripe.shape[1]]
+            white *= white
+            out += white.reshape(m, -1, n).sum(axis=1)
+        out *= -0.5
+        out += self.constant
+        return out
+
+
+def _rows_of_weight(r: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return which rows have a responsibility worth adding (None: most of them), and those."""
+    counts = r > NEGLIGIBLE
+    if np.count_nonzero(counts) > len(r) // 2:
+        return None, r
+    rows = np.flatnonzero(counts)
+    return rows, r[rows]
 
 
 def about_means(stats: np.ndarray, mean: np.ndarray, diagonal: bool) -> np.ndarray:

@@ -12,10 +12,10 @@ from ...core.fitting import Outcome
 from ...core.fold import Data
 from . import answer
 from .candidate import KEEP, TIED, Candidate
+from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers
 from .fitting import Fitting, Plan
 from .given import state_from_given
-from .rows import n_features
 from .search import Search
 
 __all__ = ["fit_mixture"]

@@ -11,8 +11,9 @@ import numpy as np
 from ...core.fold import Data
 from ...errors import PofxWarning
 from ...maths.moments import Moments
+from .expanded import n_features
 from .frame import Frame
-from .rows import CachedRows, Rows, StreamedRows, n_features
+from .rows import CachedRows, Rows, StreamedRows
 from .starts import Sketch
 from .structures import Structure
 

@@ -26,6 +26,7 @@ from ...threads import one_blas_thread
 from ...validation import Columns, real_number, rows_to_query, whole_number
 from . import parameters
 from .centred import component_logs, log_sum_exp
+from .expanded import n_features
 from .fit import fit_mixture
 from .fitting import CACHE_BYTES, DISTINCT_ELEMENTS, SUBSAMPLE, Plan
 from .given import (
@@ -36,7 +37,7 @@ from .given import (
     given_start,
     unit_covariances,
 )
-from .rows import FEATURES_UP_TO, n_features
+from .rows import FEATURES_UP_TO
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
 

@@ -20,8 +20,9 @@ import numpy as np
 
 from .candidate import KEEP, Candidate, Job, Run
 from .em import Mixtures, climb
+from .expanded import n_features
 from .moves import FAR, Moves
-from .rows import CachedRows, Rows, n_features
+from .rows import CachedRows, Rows
 from .starts import Sketch, labels_from_seeds, state_from_labels, ward_on_sketch
 
 __all__ = ["Search"]

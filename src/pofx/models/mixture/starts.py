@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .batch import lower_triangle, squares
+from .expanded import features, n_features, own_moments
 from .frame import Frame
-from .rows import CachedRows, features, n_features, own_moments
+from .rows import CachedRows
 
 __all__ = [
     "Sketch",
@@ -198,7 +199,7 @@ def state_from_labels(rows: CachedRows, labels: np.ndarray, k: int) -> np.ndarra
     size = max(32, START_ELEMENTS // (s * k))
     for start in range(0, rows.n, size):
         part = slice(start, start + size)
-        phi = rows.phi[:, part] if len(rows.phi) else features(rows.y[part], rows.diagonal)
+        phi = features(rows.y[part], rows.diagonal) if rows.phi is None else rows.phi[:, part]
         member = np.zeros((s, k, phi.shape[1]))
         np.put_along_axis(member, labels[:, None, part], rows.w[None, None, part], axis=1)
         stats += phi @ member.reshape(s * k, -1).T

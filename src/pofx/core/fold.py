@@ -163,17 +163,21 @@ class Data:
         """
         x, w = np.empty((0, self.d)), np.empty(0)
         waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        pending = 0
+        pending, largest = 0, None
         # In data units: unit space may be shifted by another value when the rows come in another order.
         for values, weights in _rechunk(self._passes(), block_rows(self.d)):
-            waiting.append((values, np.ones(len(values)) if weights is None else weights))
-            pending += len(values)
-            if limit is not None and pending > 4 * limit:
-                x, w = _smallest_hashes(*_merge_equal([(x, w), *waiting]), limit)
+            new, weight = values, np.ones(len(values)) if weights is None else weights
+            if largest is not None:  # most rows of large data are passed over here
+                small = row_hashes(new) <= largest
+                new, weight = new[small], weight[small]
+            waiting.append((new, weight))
+            pending += len(new)
+            if limit is not None and pending > 2 * limit:
+                x, w, largest = _smallest_hashes(*_merge_equal([(x, w), *waiting]), limit)
                 waiting, pending = [], 0
         x, w = _merge_equal([(x, w), *waiting])
         if limit is not None:
-            x, w = _smallest_hashes(x, w, limit)
+            x, w, _ = _smallest_hashes(x, w, limit)
         return self.units.to(x), w
 
 
@@ -357,7 +361,7 @@ def _add(a: Any, b: Any) -> Any:
 def _merge_equal(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     x = np.concatenate([x for x, _ in parts]) + 0.0  # -0.0 becomes 0.0: equal values, equal bytes
     w = np.concatenate([w for _, w in parts])
-    order = np.lexsort(x.T[::-1])
+    order = _lexicographic(x)
     x, w = x[order], w[order]
     if len(x) == 0:
         return x, w
@@ -365,11 +369,29 @@ def _merge_equal(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
     return x[new], np.add.reduceat(w, np.flatnonzero(new))
 
 
-def _smallest_hashes(x: np.ndarray, w: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def _lexicographic(x: np.ndarray) -> np.ndarray:
+    """Return the order of the rows; the first few columns nearly always decide it."""
+    columns, d = 1, x.shape[1]
+    while True:
+        order = np.lexsort(x[:, :columns].T[::-1])
+        if columns >= d:
+            return order
+        ordered = x[order]
+        equal = ordered[1:] == ordered[:-1]
+        if (equal.all(axis=1) == equal[:, :columns].all(axis=1)).all():
+            return order
+        columns *= 4
+
+
+def _smallest_hashes(
+    x: np.ndarray, w: np.ndarray, limit: int
+) -> tuple[np.ndarray, np.ndarray, np.uint64 | None]:
+    """Return the ``limit`` rows of least hash, in order, and the largest hash (None: all are kept)."""
     if len(x) <= limit:
-        return x, w
-    keep = np.sort(np.argpartition(row_hashes(x), limit)[:limit])
-    return x[keep], w[keep]
+        return x, w, None
+    hashes = row_hashes(x)
+    keep = np.sort(np.argpartition(hashes, limit - 1)[:limit])
+    return x[keep], w[keep], hashes[keep].max()
 
 
 def row_hashes(x: np.ndarray) -> np.ndarray:

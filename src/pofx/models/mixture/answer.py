@@ -16,6 +16,8 @@ from .fitting import Fitting
 from .frame import REGULAR
 from .polish import polish
 
+POLISHED = 1e-3  # nats: the largest tol for which the optimum is polished
+
 __all__ = ["finished", "message", "say", "table", "values"]
 
 
@@ -27,7 +29,8 @@ def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray,
     constant = rows.total * rows.frame.log_det
     if winner.k == 1:
         state = _one_component(fitting, winner.structure.diagonal)
-    settled = run.gap < fitting.plan.tol and winner.k > 1
+    # Who asks for less than the default gets less.
+    settled = run.gap < fitting.plan.tol <= POLISHED and winner.k > 1
     state, value = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
     return state, value + constant
 

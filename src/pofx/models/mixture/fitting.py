@@ -11,7 +11,6 @@ import numpy as np
 from ...core.fold import Data
 from ...errors import PofxWarning
 from ...maths.moments import Moments
-from .expanded import n_features
 from .frame import Frame
 from .rows import CachedRows, Rows, StreamedRows
 from .starts import Sketch
@@ -20,8 +19,8 @@ from .structures import Structure
 __all__ = ["Fitting", "Plan"]
 
 SUBSAMPLE = 2_000  # distinct rows beyond which candidates are ranked on a sample
-DISTINCT_ELEMENTS = 4_000_000  # numbers that finding all distinct rows may hold in memory
-CACHE_BYTES = 64 * 2**20  # what rows and features may take beyond the data
+MOST_DISTINCT = 20_000  # distinct rows that are looked for
+CACHE_BYTES = 56 * 2**20  # what rows may take beyond the data
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ class Fitting:
         self.data, self.plan, self.rng = data, plan, rng
         self.notes: list[str] = []
         self.moments: Moments = data.fold(lambda x, w: Moments.of(x, w))
-        few = data.n * data.d <= DISTINCT_ELEMENTS
-        limit = None if few else max(DISTINCT_ELEMENTS // data.d, 10 * SUBSAMPLE)
+        # As many distinct rows as anything asks for: to be sampled, or to tell that there are enough.
+        limit = max(MOST_DISTINCT, max(plan.sizes) * (data.d + 1) + 1)
         z, w = data.distinct(limit)
-        self.n_distinct, self.complete = len(z), limit is None or len(z) < limit
+        self.n_distinct = len(z)
         self.sketch = Sketch.of(z, w)
-        self.whole = self.complete and len(z) <= SUBSAMPLE
-        if len(z) > SUBSAMPLE:
+        self.whole = len(z) <= SUBSAMPLE
+        if not self.whole:
             self.sketch = self.sketch.take(np.sort(rng.choice(len(z), SUBSAMPLE, replace=False)))
         self._frames: dict[bool, Frame] = {}
         self._full: dict[bool, Rows] = {}
@@ -83,11 +82,10 @@ class Fitting:
             return self.sketch_rows(diagonal)
         if diagonal not in self._full:
             data, frame = self.data, self.frame(diagonal)
-            needed = 8 * data.n * (data.d + n_features(data.d, diagonal))
+            needed = 8 * data.n * (data.d + 1)
             if self._cached + needed <= CACHE_BYTES:
                 self._cached += needed
-                x, w = data.all()
-                self._full[diagonal] = CachedRows(frame.rows(x), w, frame, diagonal=diagonal)
+                self._full[diagonal] = CachedRows(*_kept(data, frame), frame, diagonal=diagonal)
             else:
                 self._full[diagonal] = StreamedRows(data, frame, diagonal=diagonal)
         return self._full[diagonal]
@@ -103,3 +101,13 @@ class Fitting:
         """Say something that the user should know: in the record, and as a warning."""
         self.notes.append(note)
         warnings.warn(note, PofxWarning, stacklevel=6)
+
+
+def _kept(data: Data, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return all rows in search space, column after column, and their weights; nothing else is held."""
+    y, w = np.empty((data.n, data.d), order="F"), np.empty(data.n)
+    start = 0
+    for z, weight in data.blocks():
+        y[start : start + len(z)], w[start : start + len(z)] = frame.rows(z), weight
+        start += len(z)
+    return y, w

@@ -28,7 +28,7 @@ from . import parameters
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
 from .fit import fit_mixture
-from .fitting import CACHE_BYTES, DISTINCT_ELEMENTS, SUBSAMPLE, Plan
+from .fitting import CACHE_BYTES, MOST_DISTINCT, SUBSAMPLE, Plan
 from .given import (
     check_covariances,
     check_means,
@@ -37,7 +37,7 @@ from .given import (
     given_start,
     unit_covariances,
 )
-from .rows import FEATURES_UP_TO
+from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
 
@@ -257,10 +257,11 @@ class GaussianMixture(Density):
         starts = min(3 * (self.n_init or N_INIT), max(4, int(SCREEN_WORK / (24 * rows * one))))
         largest = max(n_features(d, s.diagonal) for s in structures) * max(sizes)
         search = starts * one + 16 * max(BATCH_ELEMENTS, largest)
-        features = rows * sum(
-            n_features(d, k) for k in {s.diagonal for s in structures} if d <= FEATURES_UP_TO
+        features = sum(
+            min(rows * n_features(d, k), CACHED_FEATURES) for k in {s.diagonal for s in structures}
         )
-        return 8 * (search + features + 4 * min(n * d, DISTINCT_ELEMENTS)) + min(8 * n * d, CACHE_BYTES)
+        distinct = 8 * d * min(n, max(MOST_DISTINCT, max(sizes) * (d + 1)))
+        return 8 * (search + features + distinct) + min(8 * n * (d + 1), CACHE_BYTES)
 
     # ---------------------------------------------------------------- the distribution
 

@@ -21,7 +21,7 @@ from .rows import Rows
 __all__ = ["polish"]
 
 PASSES = 200
-WORK = 6e9  # multiply-adds that a polish may cost, on large data
+WORK = 2e9  # multiply-adds that a polish may cost, on large data
 LEAST_PASSES = 2
 CENTRED_WORK = 2e6  # of a pass up to which the plain form of the E-step costs next to nothing
 MEMORY = 24
@@ -57,6 +57,8 @@ def polish(mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int) -> 
     centred = work <= CENTRED_WORK
     target = TARGET if centred else TARGET_ON_LARGE
     limit = min(max_iter, PASSES, max(LEAST_PASSES, int(WORK / work)))
+    if limit <= LEAST_PASSES:
+        return state, _evaluation(mixtures, rows, True)(state)[0]
     evaluate = _evaluation(mixtures, rows, centred)
     value, reached, scale, low = evaluate(state)
     slack = SLACK * (abs(value) + rows.total)

@@ -24,6 +24,7 @@ PROMOTED = 3  # candidates that go on to all rows, with their neighbours
 CONTENDERS = 10.0  # of BIC behind the leader within which a candidate climbs to the end
 MOVES_ON_ALL_ROWS = 5e8  # rows × components² × features up to which moves are made on all rows too
 REPAIR_ROUNDS = 2  # for candidates that might win had they not ended on the floor
+ON_SAMPLE = 1e-6  # nats per row still to gain on a sample at which EM goes on with all rows
 LOOSE = 0.5  # nats still to gain, on all rows, at which candidates are compared first
 
 
@@ -174,19 +175,23 @@ def _on_all_rows(
 
 
 def _climb_from(fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray]) -> None:
-    """Run EM from given parameters only."""
+    """Run EM from given parameters only; on large data, most of the way on a sample of the rows."""
     kinds = sorted({c.structure.diagonal for c in candidates})
     sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
     search = Search(sketched, fitting.sketch, candidates, fitting.rng, 1)
-    search.rows = {kind: fitting.all_rows(kind) for kind in kinds}
-    share = fitting.data.total / float(fitting.sketch.w.sum())
-    jobs = []
-    for c in candidates:
-        state = state_from_given(fitting.sketch_rows(c.structure.diagonal), c.k, start)
-        state[0] *= share
-        jobs.append((c, state))
     plan = fitting.plan
-    arrived = search.run(jobs, tol=plan.tol, max_iter=plan.max_iter, accelerate=True, leave_floor=False)
+    jobs = [(c, state_from_given(sketched[c.structure.diagonal], c.k, start)) for c in candidates]
+    for sample in (True, False):
+        found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in kinds}
+        rows = {kind: r for kind, r in found.items() if r is not None}
+        if not rows:
+            continue
+        search.rows = rows
+        for _, state in jobs:
+            state[0] *= search.total / state[0].sum()
+        tol = max(plan.tol, ON_SAMPLE * search.total) if sample else plan.tol
+        arrived = search.run(jobs, tol=tol, max_iter=plan.max_iter, accelerate=True, leave_floor=False)
+        jobs = [(c, r.state) for (c, _), r in zip(jobs, arrived, strict=True)]
     for (c, _), r in zip(jobs, arrived, strict=True):
         c.add([r])
 

@@ -20,6 +20,7 @@ __all__ = ["Fitting", "Plan"]
 
 SUBSAMPLE = 2_000  # distinct rows beyond which candidates are ranked on a sample
 MOST_DISTINCT = 20_000  # distinct rows that are looked for
+MUCH_SMALLER = 4  # times as many rows as a sample has that make it worth climbing on the sample first
 CACHE_BYTES = 56 * 2**20  # what rows may take beyond the data
 
 
@@ -53,7 +54,7 @@ class Fitting:
         limit = max(MOST_DISTINCT, max(plan.sizes) * (data.d + 1) + 1)
         z, w = data.distinct(limit)
         self.n_distinct = len(z)
-        self.sketch = Sketch.of(z, w)
+        self.sketch = self._many = Sketch.of(z, w)
         self.whole = len(z) <= SUBSAMPLE
         if not self.whole:
             self.sketch = self.sketch.take(np.sort(rng.choice(len(z), SUBSAMPLE, replace=False)))
@@ -75,6 +76,14 @@ class Fitting:
             y = frame.rows(self.sketch.z)
             self._sketched[diagonal] = CachedRows(y, self.sketch.w, frame, diagonal=diagonal)
         return self._sketched[diagonal]
+
+    def many_rows(self, diagonal: bool) -> CachedRows | None:
+        """Return a sample ten times as large, on which EM may come most of its way; None where it is not
+        much smaller than all rows."""
+        if self.whole or self.data.n < MUCH_SMALLER * len(self._many):
+            return None
+        frame, sample = self.frame(diagonal), self._many
+        return CachedRows(frame.rows(sample.z), sample.w, frame, diagonal=diagonal)
 
     def all_rows(self, diagonal: bool) -> Rows:
         """Return all rows, with their features in memory where that is little, else as they pass by."""

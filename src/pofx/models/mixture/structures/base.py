@@ -18,7 +18,7 @@ from ....maths.gaussian_batch import cholesky, floor_eigenvalues
 from ..batch import Segments
 from ..frame import Frame
 
-__all__ = ["FlooredStructure", "Structure"]
+__all__ = ["FlooredStructure", "Structure", "side_by_side"]
 
 TINY = 1e-8  # of the floor: the least eigenvalue that a component's own covariance counts with
 ROUNDS = 4  # of raising to the floor and solving again
@@ -138,6 +138,24 @@ class FlooredStructure(Structure):
         if self.mclust[0] == "E":
             factor = np.maximum.reduceat(factor, segments.starts)[segments.owner]
         return cov * factor
+
+
+def side_by_side(
+    n: np.ndarray, v: np.ndarray, segments: Segments
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return shares n_k / n (B, K), own covariances (B, K, …) and where each component went.
+
+    Mixtures of fewer than K components are filled up with unit covariances of no weight: one call for all
+    sizes costs far less than one for each.
+    """
+    k = int(segments.sizes.max())
+    place = segments.owner, np.arange(segments.m) - segments.starts[segments.owner]
+    share, d = np.zeros((len(segments), k)), len(v)
+    own = np.empty((len(segments), k, *v.shape[:-1]))
+    if segments.m < share.size:
+        own[:] = np.eye(d) if v.ndim == 3 else 1.0
+    share[place], own[place] = n, np.moveaxis(v, -1, 0)
+    return share / share.sum(axis=1, keepdims=True), own, place
 
 
 def _raised(v: np.ndarray, least: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..batch import Segments
 from ..frame import Frame
-from .base import FlooredStructure, Structure
+from .base import FlooredStructure, Structure, side_by_side
 from .volumes import common_shape, with_one_volume
 
 __all__ = ["DIAGONAL"]
@@ -91,12 +91,8 @@ class VEI(FlooredStructure):
 
     def maximise(self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame) -> np.ndarray:
         """Σ_k = λ_k B: see :mod:`pofx.models.mixture.structures.volumes`."""
-        out = np.empty_like(v)
-        for k, _, mine in segments.groups:
-            share, own = n[mine].reshape(-1, k), v[:, mine].T.reshape(-1, k, len(v))
-            share = share / share.sum(axis=1, keepdims=True)
-            out[:, mine] = common_shape(share, own).reshape(-1, len(v)).T
-        return out
+        share, own, place = side_by_side(n, v, segments)
+        return np.ascontiguousarray(common_shape(share, own)[place].T)
 
     def n_covariance_parameters(self, k: int, d: int) -> int:
         """K + d − 1."""

@@ -14,7 +14,7 @@ import numpy as np
 from ....maths.gaussian_batch import cholesky, floor_eigenvalues
 from ..batch import Segments
 from ..frame import Frame
-from .base import FlooredStructure, Structure
+from .base import FlooredStructure, Structure, side_by_side
 from .orientation import common_axes
 from .volumes import common_shape, with_one_volume
 
@@ -80,17 +80,13 @@ class EVV(FlooredStructure):
 
 
 class _ByMixture(FlooredStructure):
-    """Mixtures of one size are solved together, their components along an axis of their own."""
+    """Mixtures are solved together, their components along an axis of their own."""
 
     def maximise(self, n: np.ndarray, v: np.ndarray, segments: Segments, frame: Frame) -> np.ndarray:
         """Return the covariances, solved in the data's units where they matter."""
-        d, out = len(v), np.empty_like(v)
         inner = frame.to_data(v) if self.in_data_units else v
-        for k, _, mine in segments.groups:
-            share = n[mine].reshape(-1, k)
-            own = np.moveaxis(inner[:, :, mine], 2, 0).reshape(-1, k, d, d)
-            solved = self.together(share / share.sum(axis=1, keepdims=True), own)
-            out[:, :, mine] = np.moveaxis(solved.reshape(-1, d, d), 0, 2)
+        share, own, place = side_by_side(n, inner, segments)
+        out = np.ascontiguousarray(np.moveaxis(self.together(share, own)[place], 0, 2))
         return frame.from_data(out) if self.in_data_units else out
 
     @abstractmethod

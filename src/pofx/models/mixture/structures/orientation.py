@@ -63,20 +63,21 @@ def _diagonals(f: np.ndarray) -> np.ndarray:
 
 def _descend(share: np.ndarray, v: np.ndarray, axes: np.ndarray, equal: bool) -> np.ndarray:
     """Turn all axes at once by Newton's steps until nothing is left to gain, never going up."""
+    axes = axes.copy()
     least, x = _newton(share, _along(axes, v), equal)
-    going = np.ones(len(v), dtype=bool)
+    going = np.arange(len(v))
     for _ in range(STEPS):
-        trial = axes @ _cayley(x)
-        value, step = _newton(share, _along(trial, v), equal)
+        trial = axes[going] @ _cayley(x)
+        value, step = _newton(share[going], _along(trial, v[going]), equal)
         # Below rounding the value no longer tells, but small steps of Newton's converge by themselves.
         small = np.abs(x).max(axis=(1, 2)) < 1e-5
-        better = going & (value <= least + np.where(small, 1e-12, 0.0))
-        axes = np.where(better[:, None, None], trial, axes)
-        least = np.where(better, value, least)
-        going &= ~(better & (np.abs(step).max(axis=(1, 2)) < SETTLED)) & ~(small & ~better)
-        if not going.any():
+        better = value <= least + np.where(small, 1e-12, 0.0)
+        axes[going[better]], least = trial[better], np.where(better, value, least)
+        left = ~(better & (np.abs(step).max(axis=(1, 2)) < SETTLED)) & ~(small & ~better)
+        if not left.any():
             break
-        x = np.where(better[:, None, None], step, 0.5 * x)
+        x = np.where(better[:, None, None], step, 0.5 * x)[left]
+        going, least = going[left], least[left]
     return axes
 
 

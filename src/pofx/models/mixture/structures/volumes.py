@@ -44,25 +44,22 @@ def common_shape(share: np.ndarray, v: np.ndarray) -> np.ndarray:
     theta = np.log(_traces(_standardised(pooled, v)) / d)
     if share.shape[1] == 1:
         return v.copy()
+    theta = theta.copy()
+    going, trial, safe = np.arange(len(v)), theta, theta  # safe: one alternation from the best θ
     best = np.full(len(v), np.inf)
-    trial = theta
-    safe = theta  # one alternation from θ
-    going = np.ones(len(v), dtype=bool)
     for _ in range(STEPS):
-        value, newton, alternation = _model(trial, share, v)
-        better = going & (value < best)
-        worse = going & ~better
-        theta = np.where(better[:, None], trial, theta)
+        value, newton, alternation = _model(trial, share[going], v[going])
+        better = value < best
+        # Below rounding g no longer tells; the gradient still does, so the last small step is taken.
+        stuck = ~better & (np.abs(trial - theta[going]).max(axis=1) < 1e-6)
+        theta[going] = np.where((better | stuck)[:, None], trial, theta[going])
         safe = np.where(better[:, None], alternation, safe)
         best = np.where(better, value, best)
-        # Below rounding g no longer tells; the gradient still does, so the last small step is taken.
-        settled = np.abs(newton).max(axis=1) < SETTLED
-        stuck = worse & (np.abs(trial - theta).max(axis=1) < 1e-6)
-        theta = np.where(stuck[:, None], trial, theta)
-        going &= ~settled & ~stuck
-        if not going.any():
+        left = ~(np.abs(newton).max(axis=1) < SETTLED) & ~stuck
+        if not left.any():
             break
-        trial = np.where(going[:, None], np.where(better[:, None], trial + newton, safe), theta)
+        trial = np.where(better[:, None], trial + newton, safe)[left]
+        going, safe, best = going[left], safe[left], best[left]
     scale = np.exp(theta).reshape(theta.shape + (1,) * (v.ndim - 2))
     shape = np.einsum("bk,bk...->b...", share, v / scale)
     return np.asarray(scale * shape[:, None])

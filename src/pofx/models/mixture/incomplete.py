@@ -6,8 +6,7 @@ E[y | y_o, k] and Cov[y | y_o, k] (Ghahramani and Jordan 1994, NIPS 6:120; Hunt 
 Stat. Data Anal. 41:429; Little and Rubin 2002, chapter 11). With δ = y − μ_k on o and zero elsewhere, and
 Q = Σ_oo⁻¹ on o × o and zero elsewhere,
 
-    E[y − μ | y_o] = Σ Q δ,   Cov[y | y_o] = Σ − Σ Q Σ,
-    Σ_i r E[(y − μ)(y − μ)ᵀ | y_o] = n_k Σ + Σ {Σ_i r (Q δ δᵀ Q − Q)} Σ.
+    E[y − μ | y_o] = Σ Q δ,   Cov[y | y_o] = Σ − Σ Q Σ.
 
 The search sees nothing of it: these rows answer ``e_step`` as complete ones do.
 """

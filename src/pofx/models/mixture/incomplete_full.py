@@ -1,10 +1,11 @@
 """The E-step for rows with missing entries where columns vary together within a component.
 
 Rows of one pattern of missing entries need Σ r [1, δ, δδᵀ] over what is observed: the same two matrix
-products of features as complete rows (:mod:`pofx.models.mixture.rows`), with zeros for what is missing. The
-rest is done once per pattern and component, for all of them at once (:mod:`pofx.models.mixture.incomplete`
-has the mathematics). Where the numbers ask for the plain form, deviations are taken about the current means,
-and regressions leave observed entries as they are, to the last bit.
+products of features as complete rows (:mod:`pofx.models.mixture.expanded`), with zeros for what is missing.
+The rest is done once per pattern and component, by :mod:`pofx.models.mixture.pattern_tree`. Where the numbers
+ask for the plain form, deviations are taken about the current means, every pattern is regressed for itself
+(:mod:`pofx.models.mixture.incomplete` has the mathematics), and observed entries stay as they are, to the last
+bit. So it is where nearly every row of many columns has a pattern of its own, which no tree makes cheaper.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ...threads import map_ordered
 from .batch import Segments, lower_triangle
 from .centred import normalise
 from .expanded import CACHE_ELEMENTS, _normalise, features
+from .pattern_tree import PatternTree, TreeTerms
 from .patterns import Patterns
 from .rows import EXPANDED_ERROR, FEATURES_UP_TO
 
@@ -27,6 +29,7 @@ __all__ = ["FullGaps", "added", "symmetric"]
 CHUNK = 4_096  # rows per task for the threads
 PARALLEL_WORK = 2e7  # multiply-adds of a pass below which threads cost more than they save
 PATTERN_ELEMENTS = 262_144  # entries of the matrices of patterns and components worked on at a time: 2 MB
+COEFFICIENT_ELEMENTS = 262_144  # the same for what is kept of them between the products: 2 MB
 
 Statistics = tuple[np.ndarray, np.ndarray]  # log-likelihoods (B,), and Σ r [1, δ, δδᵀ] (p, M)
 
@@ -48,22 +51,47 @@ class FullGaps:
         self.x, self.w = x[self.patterns.order], w[self.patterns.order]
         self.phi = features(self.x, False) if self.d <= FEATURES_UP_TO else np.empty((0, self.n))
         self.largest = float(np.einsum("ij,ij->i", x, x).max())
+        self._trees: dict[tuple[int, int], PatternTree] = {}
 
     def statistics(
         self, log_weight: np.ndarray, mean: np.ndarray, cov: np.ndarray, segments: Segments, centred: bool
     ) -> Statistics:
         """Return log-likelihoods and the expected Σ r [1, δ, δδᵀ] of whole rows."""
 
-        def contribution(part: slice) -> Statistics:
-            terms = _Terms(self.patterns.observed[part], log_weight, mean, cov)
-            plain = centred or self.d > FEATURES_UP_TO or terms.rounding(self.largest) > EXPANDED_ERROR
-            return (self._centred if plain else self._expanded)(part, terms, segments)
+        d, m = self.d, segments.m
+        if centred or not self._expandable(cov):
+            most = PATTERN_ELEMENTS // (d * d * m)
 
-        most = max(1, PATTERN_ELEMENTS // (self.d**2 * segments.m))
-        parts = list(self._parts(most))
-        work = float(self.n + 3 * self.d * len(self.patterns.observed)) * self.d**2 * segments.m
+            def contribution(part: slice) -> Statistics:
+                return self._centred(
+                    part, _Terms(self.patterns.observed[part], log_weight, mean, cov), segments
+                )
+
+        else:
+            most = min(COEFFICIENT_ELEMENTS // (d * d * m), PATTERN_ELEMENTS // (d * d))
+
+            def contribution(part: slice) -> Statistics:
+                return self._expanded(part, TreeTerms(self._tree(part), log_weight, mean, cov), segments)
+
+        parts = list(self._parts(max(most, 1)))
+        work = float(self.n + d * len(self.patterns.observed)) * d * d * m
         parallel = len(parts) > 1 and work > PARALLEL_WORK
         return added(map_ordered(contribution, parts) if parallel else map(contribution, parts))
+
+    def _expandable(self, cov: np.ndarray) -> bool:
+        """Whether the expanded form keeps enough digits, from the traces of the precision matrices."""
+        scattered = self.d >= LAPACK_FROM and self.n < self.d * len(self.patterns.observed)
+        if self.d > FEATURES_UP_TO or scattered:
+            return False
+        inverse = triangular_inverse(cholesky(cov)[0])
+        trace = float((inverse * inverse).sum(axis=(0, 1)).max())
+        return float(np.finfo(float).eps) * self.largest * trace < EXPANDED_ERROR
+
+    def _tree(self, part: slice) -> PatternTree:
+        key = part.start, part.stop
+        if key not in self._trees:
+            self._trees[key] = PatternTree(self.patterns.observed[part])
+        return self._trees[key]
 
     def _parts(self, most: int) -> Iterator[slice]:
         """Yield patterns that are worked on together: at most so many, and enough rows for a task."""
@@ -73,9 +101,9 @@ class FullGaps:
                 yield slice(first, p)
                 first = p
 
-    def _expanded(self, part: slice, terms: _Terms, segments: Segments) -> Statistics:
-        """Logits and statistics as products of features; regressions after all patterns are summed."""
-        c = terms.coefficients()
+    def _expanded(self, part: slice, terms: TreeTerms, segments: Segments) -> Statistics:
+        """Logits and statistics as products of features; regressions column by column up the tree."""
+        c = terms.coefficients
         stats = np.zeros_like(c)
 
         def logits(p: int, rows: slice, out: np.ndarray) -> None:
@@ -85,7 +113,7 @@ class FullGaps:
             stats[p] += self.phi[:, rows] @ r.T
 
         value = self._responsibilities(part, segments, max(64, CACHE_ELEMENTS // segments.m), logits, collect)
-        return value, terms.expected(np.moveaxis(stats, 1, 0))
+        return value, terms.expected(stats)
 
     def _centred(self, part: slice, terms: _Terms, segments: Segments) -> Statistics:
         """Deviations about the means through the Cholesky factors; regressions pattern by pattern."""
@@ -128,7 +156,6 @@ class FullGaps:
             )
             rows = [slice(max(begin, int(starts[p])), min(end, int(starts[p + 1]))) for p in here]
             r = np.empty((segments.m, end - begin))
-
             w = self.w[begin:end]
             pieces = [
                 (p, own, r[:, own.start - begin : own.stop - begin])
@@ -146,7 +173,10 @@ class FullGaps:
 
 
 class _Terms:
-    """What some patterns and all components need: matrices (d, d, P, M), zero where a column is missing."""
+    """What some patterns and all components need in the plain form.
+
+    Matrices are (d, d, P, M), zero where a column is missing.
+    """
 
     def __init__(
         self, observed: np.ndarray, log_weight: np.ndarray, mean: np.ndarray, cov: np.ndarray
@@ -154,8 +184,8 @@ class _Terms:
         d, m, p = len(mean), mean.shape[1], len(observed)
         self.observed, self.mean, self.cov = observed, mean, cov
         on = observed.T
-        self.pair = on[:, None] & on[None]
-        block = np.where(self.pair[..., None], cov[:, :, None], 0.0)
+        pair = on[:, None] & on[None]
+        block = np.where(pair[..., None], cov[:, :, None], 0.0)
         i = np.arange(d)
         block[i, i] += ~on[..., None]  # ones for the missing columns: their logarithms are zero
         factor = cholesky(block.reshape(d, d, p * m))[0]
@@ -166,38 +196,10 @@ class _Terms:
         self.q = precision(inverse.reshape(d, d, p * m)).reshape(d, d, p, m)
         self.constant = log_weight - 0.5 * (observed.sum(axis=1)[:, None] * LOG_2PI + log_det)
 
-    def rounding(self, largest: float) -> float:
-        """Return the nats per row that the expanded form may lose where |y|² is at most ``largest``."""
-        return float(np.finfo(float).eps * largest * np.einsum("iipm->pm", self.q).max())
-
-    def coefficients(self) -> np.ndarray:
-        """Return C (P, p, M): the logits are C · φ(y), as for complete rows."""
-        d = len(self.mean)
-        i, j = lower_triangle(d)
-        linear = (self.q * self.mean[:, None]).sum(axis=1)
-        c = np.empty((self.q.shape[2], 1 + d + len(i), self.q.shape[3]))
-        c[:, 0] = self.constant - 0.5 * (linear * self.mean[:, None]).sum(axis=0)
-        c[:, 1 : 1 + d] = np.moveaxis(linear, 0, 1)
-        c[:, 1 + d :] = np.moveaxis(self.q[i, j] * np.where(i == j, -0.5, -1.0)[:, None, None], 0, 1)
-        return c
-
-    def expected(self, stats: np.ndarray) -> np.ndarray:
-        """Return Σ r [1, y − μ, (y − μ)(y − μ)ᵀ] (p, M) of whole rows from each pattern's Σ r φ (p, P, M)."""
-        d = len(self.mean)
-        i, j = lower_triangle(d)
-        n, here = stats[0], self.mean[:, None] * self.observed.T[..., None]
-        first = stats[1 : 1 + d] - n * here
-        second = stats[1 + d :] - first[i] * here[j] - here[i] * first[j] - n * here[i] * here[j]
-        total = n.sum(axis=0)
-        score = (self.q * first).sum(axis=(1, 2))
-        inner = _sum_of_products(_products(self.q, symmetric(second, d)), self.q)
-        inner -= np.einsum("ijpm,pm->ijm", self.q, n)
-        cov = self.cov
-        outer = total * cov + _products(_products(cov, inner), cov)
-        return np.concatenate([total[None], (cov * score).sum(axis=1), outer[i, j]])
-
     def regressed(self, n: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the same from Σ r [1, δ, δδᵀ] about the current means (P, M), (d, P, M), (d, d, P, M).
+        """Return Σ r [1, y − μ, (y − μ)(y − μ)ᵀ] (p, M) of whole rows from Σ r [1, δ, δδᵀ] of each pattern.
+
+        Their shapes are (P, M), (d, P, M) and (d, d, P, M); deviations are about the current means.
 
         An observed entry stands for itself here: its row of Σ Q is one of the identity, without rounding.
         """

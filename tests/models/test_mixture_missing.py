@@ -166,6 +166,26 @@ def survey_of(z, w):
     return data
 
 
+def test_patterns_whose_parents_no_row_has():
+    d, n = 5, 40
+    x = world(d).sample(n, random_state=2, exact=True)
+    z = x.copy()
+    z[:15, [1, 3]] = NAN
+    z[15:30, [0, 2, 3, 4]] = NAN
+    z[30:, 4] = NAN
+    frame = frame_of(x, diagonal=False)
+    a = 0.3 * np.random.default_rng(4).standard_normal((3, d, d)) + np.eye(d)
+    cov, mean = np.moveaxis(a @ np.swapaxes(a, 1, 2), 0, 2), np.full((d, 3), [-0.5, 0.0, 0.5])
+    given = np.log([0.5, 0.2, 0.3]), mean, cov, Segments([3])
+    value, state = IncompleteRows(z, np.ones(n), frame, diagonal=False).e_step(*given)
+    expected = by_the_book(frame.rows(z), np.ones(n), *given)
+    shift = (np.isnan(z).sum(axis=0) * np.log(frame.inverse)).sum()
+    np.testing.assert_allclose(value, expected[0] + shift, rtol=1e-11)
+    np.testing.assert_allclose(state[0], expected[1], rtol=1e-10)
+    np.testing.assert_allclose(state[1 : 1 + d], expected[2], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(state[1 + d :], expected[3][lower_triangle(d)], rtol=1e-8, atol=1e-8)
+
+
 def test_wide_and_far_rows_take_the_plain_form():
     d, n = 14, 25  # beyond the batched loops; and one row where every density underflows
     x = world(d).sample(n, random_state=2, exact=True)

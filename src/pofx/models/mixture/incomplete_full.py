@@ -4,8 +4,8 @@ Rows of one pattern of missing entries need Σ r [1, δ, δδᵀ] over what is o
 products of features as complete rows (:mod:`pofx.models.mixture.expanded`), with zeros for what is missing.
 The rest is done once per pattern and component, by :mod:`pofx.models.mixture.pattern_tree`. Where the numbers
 ask for the plain form, deviations are taken about the current means, every pattern is regressed for itself
-(:mod:`pofx.models.mixture.incomplete` has the mathematics), and observed entries stay as they are, to the last
-bit. So it is where nearly every row of many columns has a pattern of its own, which no tree makes cheaper.
+(:mod:`pofx.models.mixture.incomplete` has the mathematics), and observed entries stay as they are, to the
+last bit. So it is where nearly every row of many columns has a pattern of its own: no tree makes that cheap.
 """
 
 from __future__ import annotations

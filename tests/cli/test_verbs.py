@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -328,3 +329,25 @@ def test_a_narrow_terminal_encoding_is_no_error(tmp_path: Path, faithful: Path) 
         cwd=tmp_path, env={**HERE, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_mixture_uses_what_rows_have(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((80, 2))
+    lines = [f"{a:.6f},{b:.6f}" for a, b in x[:60]] + [f"{a:.6f}," for a, _ in x[60:]]
+    (tmp_path / "gaps.csv").write_text("\n".join(["a,b", *lines, ""]))
+    words = ("gaps.csv", "--missing", "marginal")
+    done = run("fit", *words, "--model", "mixture", "--components", "1", "-o", "m.pofx", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["rows"] == 80
+    done = run("score", "m.pofx", *words, "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert record["missing_rows"] == 0
+    z = np.column_stack([np.round(x[:, 0], 6), np.where(np.arange(80) < 60, np.round(x[:, 1], 6), np.nan)])
+    expected = pofx.GaussianMixture(1, missing="marginal").fit(z).log_density(z)
+    np.testing.assert_allclose(record["log_density"], expected, rtol=1e-6)
+    for model in ("kde", "auto"):
+        done = run("fit", *words, "--model", model, "-o", "n.pofx")
+        assert done.code == 2
+        assert "--model mixture can" in done.err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pofx.cli.held_out import judge, verdict
-from pofx.cli.models import make_model, make_models, model_options, set_weight_kind
+from pofx.cli.models import make_model, make_models, model_options, set_marginal, set_weight_kind
 from pofx.cli.options import (
     force_option,
     json_option,
@@ -42,7 +42,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
 )
-@reads(missing="drop")
+@reads(missing="drop", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The model file to write, say model.pofx.")
 @click.option(
     "--model",
@@ -73,13 +73,15 @@ def fit(
 ) -> int:
     """Fit a model to the rows of DATA and write it to a file.
 
-    Rows with missing values are left out and counted. --json prints the record of the fit. A Gaussian is
-    fitted to large files block by block, in little memory.
+    Rows with missing values are left out and counted; a mixture can use what they have. --json prints the
+    record of the fit. A Gaussian is fitted to large files block by block, in little memory.
     """
     if model == "auto" and given:
         raise click.UsageError(f"--{next(iter(given))} needs --model: which one is it for?")
     models = make_models(None, seed) if model == "auto" else {"": make_model(model, seed, given)}
     set_weight_kind(models.values(), weight_kind)
+    if asked.missing == "marginal":
+        set_marginal(models.values())
     if plan:
         folds = 5 if model == "auto" else 0
         return print_plan("fit", asked, list(models.values()), folds=folds, as_json=as_json)

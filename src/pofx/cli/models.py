@@ -15,7 +15,7 @@ from pofx.cli.words import MODELS, listed
 if TYPE_CHECKING:
     from pofx.core.density import Density
 
-__all__ = ["load_model", "make_model", "make_models", "model_options", "set_weight_kind"]
+__all__ = ["load_model", "make_model", "make_models", "model_options", "set_marginal", "set_weight_kind"]
 
 
 def make_models(words: str | None, seed: int) -> dict[str, Density]:
@@ -71,6 +71,17 @@ def set_weight_kind(models: Iterable[Density], weight_kind: str | None) -> None:
     """Say what weights mean, where it was asked for."""
     for model in models if weight_kind is not None else ():
         model.set_params(weight_kind=weight_kind)
+
+
+def set_marginal(models: Iterable[Density]) -> None:
+    """Let models use what is known of rows with missing values; refuse those that cannot."""
+    for model in models:
+        if not getattr(model, "takes_missing", False):
+            raise click.UsageError(
+                f"--missing marginal uses what is known of each row, which {type(model).__name__} cannot: "
+                "--model mixture can."
+            )
+        model.set_params(missing="marginal")
 
 
 def load_model(word: str) -> Density:

@@ -92,7 +92,7 @@ def reads(*, missing: str, choices: Sequence[str] = ("drop", "error"), optional:
 
 
 def _reading(missing: str, choices: Sequence[str]) -> list[Any]:
-    says = {"drop": "leave out", "error": "refuse", "keep": "keep"}
+    says = {"drop": "leave out", "error": "refuse", "keep": "keep", "marginal": "use what they have"}
     return [
         click.option("--columns", metavar="A,B", help="Columns to read, by name or number from 0; keys too."),
         click.option("--drop", metavar="A,B", help="Columns to leave out."),

@@ -91,7 +91,7 @@ class Asked:
             "weights": weights,
             "na": self.na,
             "header": self.header,
-            "missing": self.missing,
+            "missing": "keep" if self.missing == "marginal" else self.missing,
         }
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pofx.cli.models import load_model
+from pofx.cli.models import load_model, set_marginal
 from pofx.cli.options import (
     force_option,
     json_option,
@@ -37,7 +37,7 @@ __all__ = ["command"]
     "pofx score world:moons world:moons,n=20,seed=1",
 )
 @model_argument
-@reads(missing="error")
+@reads(missing="error", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The file to write; by default standard output.")
 @click.option(
     "--as", "name", metavar="NAME", default="log_density", show_default=True, help="The new column's name."
@@ -61,10 +61,13 @@ def score(
     """Write the rows of DATA with the log density that a saved model gives to each, in nats.
 
     One row for each row of DATA, in its order, all its columns kept. Columns are matched by name. A row with
-    a missing value is an error; with --missing drop its log density is left empty.
+    a missing value is an error; with --missing drop its log density is left empty, with --missing marginal it
+    is that of what the row has (mixtures only).
     """
     may_write(output, [model, *asked.files()], force=force)
     fitted = load_model(model)
+    if asked.missing == "marginal":
+        set_marginal([fitted])
     if plan:
         return print_plan("score", asked, [fitted], as_json=as_json)
     from pofx.data.cells import opened
@@ -78,7 +81,7 @@ def score(
         table = _keeping(asked).read_for(fitted, found)
         with progress() as step:
             step(f"{type(fitted).__name__}: {len(table):,} rows")
-            log_p = _log_density(fitted, table)
+            log_p = fitted.log_density(table) if asked.missing == "marginal" else _log_density(fitted, table)
         values: list[float | None] = log_p.tolist()
         if as_json:
             text = json_text(_record(fitted, log_p, table))

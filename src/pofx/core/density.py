@@ -44,8 +44,10 @@ class Density(Hooks):
 
     Parameters
     ----------
-    missing : {"error", "drop"}
-        What ``fit`` does with rows that hold missing values; ``fit_.n_dropped`` counts them.
+    missing : {"error", "drop", "marginal"}
+        What ``fit`` does with rows that hold missing values: refuse them, or drop them (``fit_.n_dropped``
+        counts them). ``"marginal"``, where the model allows it, uses what is observed of each row, and gives
+        incomplete rows the log density of that; only rows without any entry are dropped.
     weight_kind : {None, "frequency", "importance"}
         What ``sample_weight`` means. ``None``: whole numbers, a row's repetitions. ``"frequency"``: the
         same, fractions allowed. ``"importance"``: relative weights; the sample size is Kish's
@@ -72,6 +74,7 @@ class Density(Hooks):
     equivariance: ClassVar[str] = (
         "columns"  # "scalar": only one factor for all columns leaves it the same model
     )
+    takes_missing: ClassVar[bool] = False  # whether the hooks meet NaN where missing="marginal"
 
     params_: Params
     fit_: Fit
@@ -104,7 +107,7 @@ class Density(Hooks):
         DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
         """
         started = time.monotonic()
-        one_of(self.missing, "missing", ("error", "drop"))
+        self._check_missing()
         if self.weight_kind is not None:
             one_of(self.weight_kind, "weight_kind", ("frequency", "importance"))
         self._check()
@@ -130,6 +133,22 @@ class Density(Hooks):
         )
         self._adopt(params, fit)
         return self
+
+    def _check_missing(self) -> None:
+        if isinstance(self.missing, str) and self.missing == "marginal" and not self.takes_missing:
+            raise ParameterError(
+                f'missing must be one of "error", "drop": {type(self).__name__} has no marginals to use what '
+                'is known of a row (missing="marginal"). GaussianMixture(1, missing="marginal") has.'
+            )
+        one_of(self.missing, "missing", ("error", "drop", "marginal")[: 3 if self.takes_missing else 2])
+
+    def _query(self, X: Any) -> np.ndarray:
+        """Return the rows asked of the fitted model; NaN only where it takes them."""
+        missing = "marginal" if self._meets_gaps() else "error"
+        return rows_to_query(X, self.params_.columns, who=type(self).__name__, missing=missing)
+
+    def _meets_gaps(self) -> bool:
+        return self.takes_missing and isinstance(self.missing, str) and self.missing == "marginal"
 
     def _check_memory(self, n: int, d: int) -> None:
         if n and d:
@@ -195,8 +214,7 @@ class Density(Hooks):
         ndarray of float64, shape (n,)
             ``-inf`` only outside the support; never NaN.
         """
-        params = self.params_
-        return self._log_density_rows(params, rows_to_query(X, params.columns, who=type(self).__name__))
+        return self._log_density_rows(self.params_, self._query(X))
 
     def _log_density_rows(self, params: Params, x: np.ndarray) -> np.ndarray:
         with one_blas_thread():
@@ -207,6 +225,8 @@ class Density(Hooks):
                 f"{type(self).__name__}: the log density of row {row} is not a number: {x[row]}. "
                 "This is a defect of the model, not of your data; please report it with the row."
             )
+        if self._meets_gaps():
+            return out + params.units.log_jacobians(x)
         return out + params.units.log_jacobian
 
     def _log_densities(self, params: Params, x: np.ndarray) -> np.ndarray:

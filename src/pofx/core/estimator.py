@@ -91,6 +91,10 @@ class Estimator:
     def __sklearn_is_fitted__(self) -> bool:
         return "params_" in self.__dict__
 
+    def _meets_gaps(self) -> bool:
+        """Return whether rows may hold NaN, for missing values."""
+        return False
+
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags
 
@@ -100,7 +104,7 @@ class Estimator:
             transformer_tags=None,
             classifier_tags=None,
             regressor_tags=None,
-            input_tags=InputTags(allow_nan=False, sparse=False),
+            input_tags=InputTags(allow_nan=self._meets_gaps(), sparse=False),
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import DataError, DegenerateError
 from ..threads import map_ordered
 from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit, rows_to_query
-from .units import Units
+from .units import LOG2, Units
 
 __all__ = ["Blocks", "Data", "block_rows", "survey"]
 
@@ -74,6 +74,9 @@ class Data:
         Each column's range in unit space.
     dropped : int
         Rows dropped for missing values.
+    present : ndarray of shape (d,), optional
+        The sum of the weights of the rows that have each column; ``None`` where none is missing. Only models
+        that say so (``takes_missing``) meet rows with NaN.
     """
 
     def __init__(
@@ -87,15 +90,29 @@ class Data:
         low: np.ndarray,
         high: np.ndarray,
         dropped: int,
+        present: np.ndarray | None = None,
     ) -> None:
         self._passes = passes
         self.n, self.total, self.units, self.columns = n, total, units, columns
         self.low, self.high, self.dropped = low, high, dropped
+        self.present = present
 
     @property
     def d(self) -> int:
         """The number of columns."""
         return len(self.units)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no entry is missing."""
+        return self.present is None
+
+    @property
+    def log_jacobian(self) -> float:
+        """What to add to the total log-likelihood in unit space to have it in data units."""
+        if self.present is None:
+            return self.total * self.units.log_jacobian
+        return -LOG2 * float(self.present @ self.units.exponent)
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray], columns: Columns) -> Data:
         """Return the rows after ``function``, which takes and gives rows in data units."""
@@ -255,6 +272,10 @@ class _Form:
         """Return the rows of a block in a later pass."""
         if self.missing == "error":  # nothing to drop and nothing to learn: the shorter way
             return rows_to_query(block, self.columns, who="this fit")
+        if self.missing == "marginal":
+            values = rows_to_query(block, self.columns, who="this fit", missing="marginal")
+            empty = np.isnan(values).all(axis=1)
+            return values[~empty] if empty.any() else values
         return _aligned(rows_to_fit(block, missing=self.missing), self.columns)
 
 
@@ -267,17 +288,27 @@ def _measured(first: Iterator[Chunk], passes: Callable[[], Iterator[Chunk]], for
     head: list[np.ndarray] = []
     lows: list[np.ndarray] = []
     highs: list[np.ndarray] = []
+    gaps: list[np.ndarray] = []
     for values, w in first:
         if len(values) == 0:
             continue
-        lows = [np.min([*lows, values.min(axis=0)], axis=0)]
-        highs = [np.max([*highs, values.max(axis=0)], axis=0)]
+        low, high = values.min(axis=0), values.max(axis=0)
+        if np.isnan(low).any():
+            nan = np.isnan(values)
+            gaps = [np.sum([*gaps, nan.sum(axis=0) if w is None else w @ nan], axis=0)]
+            low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+        lows = [np.fmin.reduce([*lows, low], axis=0)]
+        highs = [np.fmax.reduce([*highs, high], axis=0)]
         if n < MEDIAN_ROWS:
             head.append(values[: MEDIAN_ROWS - n].copy())  # a copy: a view would keep the whole block
         n += len(values)
         total += float(len(values) if w is None else w.sum())
+    if n == 0:
+        raise DataError(f"0 rows are left: each of the {form.dropped} rows is missing in every column (NaN).")
     low, high = lows[0], highs[0]
-    units = Units.for_range(_own_median(np.concatenate(head)), low, high)
+    if gaps:
+        _require_numbers(low, form.columns, n)
+    units = Units.for_range(_own_median(np.concatenate(head), low), low, high)
     return Data(
         passes,
         n=n,
@@ -287,7 +318,19 @@ def _measured(first: Iterator[Chunk], passes: Callable[[], Iterator[Chunk]], for
         low=units.to(low),
         high=units.to(high),
         dropped=form.dropped,
+        present=total - gaps[0] if gaps else None,
     )
+
+
+def _require_numbers(low: np.ndarray, columns: Columns, n: int) -> None:
+    """Raise a :class:`DegenerateError` that names the columns without any number."""
+    empty = [columns.label(int(j)) for j in np.flatnonzero(np.isnan(low))]
+    if empty:
+        names = ", ".join(map(repr, empty[:8])) + (" …" if len(empty) > 8 else "")
+        raise DegenerateError(
+            f"There is no number in {names}: all {n:,} rows are NaN (missing) there, so nothing is known of "
+            "such a column. Leave it out."
+        )
 
 
 def _aligned(rows: Rows, columns: Columns) -> np.ndarray:
@@ -314,10 +357,17 @@ def _merged(columns: Columns, rows: Rows) -> Columns:
     return replace(columns, decimals=decimals)
 
 
-def _own_median(values: np.ndarray) -> np.ndarray:
-    """Return the lower median of each column: one of its own values, whatever the outliers."""
+def _own_median(values: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Return the lower median of each column: one of its own values, whatever the outliers.
+
+    Where all of these values are missing, ``otherwise``.
+    """
     k = (len(values) - 1) // 2
-    return np.partition(values, k, axis=0)[k]
+    out: np.ndarray = np.partition(values, k, axis=0)[k]
+    known = len(values) - np.isnan(values).sum(axis=0)
+    for j in np.flatnonzero(known < len(values)):  # NaN is the last in any order
+        out[j] = np.sort(values[:, j])[(known[j] - 1) // 2] if known[j] else otherwise[j]
+    return out
 
 
 def _rechunk(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
@@ -360,12 +410,16 @@ def _add(a: Any, b: Any) -> Any:
 
 def _merge_equal(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     x = np.concatenate([x for x, _ in parts]) + 0.0  # -0.0 becomes 0.0: equal values, equal bytes
+    gaps = np.isnan(x)
+    x[gaps] = np.nan  # one NaN for all
     w = np.concatenate([w for _, w in parts])
     order = _lexicographic(x)
     x, w = x[order], w[order]
     if len(x) == 0:
         return x, w
-    new = np.concatenate([[True], (x[1:] != x[:-1]).any(axis=1)])
+    gaps = gaps[order]
+    differ = (x[1:] != x[:-1]) & ~(gaps[1:] & gaps[:-1])
+    new = np.concatenate([[True], differ.any(axis=1)])
     return x[new], np.add.reduceat(w, np.flatnonzero(new))
 
 
@@ -396,7 +450,9 @@ def _smallest_hashes(
 
 def row_hashes(x: np.ndarray) -> np.ndarray:
     """Return a 64-bit hash of each row's bytes (splitmix64 over the columns), shape (n,)."""
-    bits = np.ascontiguousarray(x + 0.0).view(np.uint64)
+    values = np.ascontiguousarray(x + 0.0)
+    values[np.isnan(values)] = np.nan  # one NaN for all
+    bits = values.view(np.uint64)
     state = np.full(len(x), 0x9E3779B97F4A7C15, dtype=np.uint64)
     for column in bits.T:
         state = state ^ column

@@ -65,6 +65,10 @@ class Units:
         """What to add to a log density in unit space to have it in data units (nats)."""
         return -LOG2 * float(self.exponent.sum())
 
+    def log_jacobians(self, x: np.ndarray) -> np.ndarray:
+        """Return the same for the marginal density of what is observed (not NaN) of each row: (n,)."""
+        return -LOG2 * (~np.isnan(x) @ self.exponent.astype(float))
+
     def to(self, x: np.ndarray) -> np.ndarray:
         """Data units to unit space, rows of shape (n, d) or (d,)."""
         if (

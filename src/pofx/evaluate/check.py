@@ -317,7 +317,8 @@ def check(
 def _rows_of(model: Density, X: Any) -> Rows:
     """Return the rows in the order of the model's columns, and the precision that they are recorded in."""
     trained = model.params_.columns
-    rows = rows_to_fit(X, missing=getattr(model, "missing", "error"))
+    missing = getattr(model, "missing", "error")
+    rows = rows_to_fit(X, missing="error" if missing == "marginal" else missing)
     values = rows_to_query(Given(rows), trained, who=type(model).__name__)
     theirs = rows.columns
     if theirs.names is not None and trained.names is not None:

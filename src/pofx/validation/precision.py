@@ -155,6 +155,31 @@ def restore_exact(values: NDArray[np.float64], columns: Columns) -> Any:
     return _contain(values, [values[:, j] for j in range(len(columns))], floats)
 
 
+def restore_filled(values: NDArray[np.float64], known: NDArray[np.bool_], columns: Columns) -> Any:
+    """Return rows as :func:`restore` does, but with known entries as they were given, to the last bit.
+
+    Parameters
+    ----------
+    values : (m, d) float64, finite
+    known : (m, d) bool, the entries that were given; the others take the recorded precision. A column whose
+        dtype could not hold what was given (fractions in a column of integers) is float64
+    columns : what the training columns looked like
+    """
+    typed = []
+    for j in range(len(columns)):
+        dtype = np.dtype(columns.dtypes[j])
+        filled = _recorded(values[:, j], columns.decimals[j], dtype).astype(np.float64)
+        column = np.where(known[:, j], values[:, j], filled)
+        with np.errstate(over="ignore", invalid="ignore"):
+            as_recorded = column.astype(dtype)
+        same = np.array_equal(as_recorded.astype(np.float64), column)
+        typed.append(as_recorded if same else column)
+    if any(column.dtype != dtype for column, dtype in zip(typed, columns.dtypes, strict=True)):
+        dtypes = tuple(column.dtype.name for column in typed)
+        columns = Columns(columns.names, dtypes, columns.decimals, columns.container)
+    return _contain(values, typed, columns)
+
+
 def _recorded(column: NDArray[np.float64], decimals: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "b":
         return column >= 0.5

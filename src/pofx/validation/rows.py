@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pofx.errors import DataError, ParameterError, PofxWarning
+from pofx.errors import DataError, PofxWarning
 from pofx.validation.arrays import block_from_array
 from pofx.validation.columns import Block, Columns, Rows, listed, nearest
 from pofx.validation.frames import block_from_frame, frame_names, is_frame
@@ -25,7 +25,8 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     Parameters
     ----------
     X : array (n, d), list of rows, record array, DataFrame, Table; 1-D numbers or a Series are one column
-    missing : "error", or "drop" to leave rows with missing entries out (they are counted)
+    missing : "error", "drop" to leave rows with missing entries out (they are counted), or "marginal" to
+        keep them, NaN where an entry is missing; only rows without any entry are left out, and counted
 
     Returns
     -------
@@ -36,11 +37,7 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     DataError
         for 0 rows or columns, NaN or infinity (column, count and first row named), text, dates, ...
     """
-    if missing == "marginal":
-        raise ParameterError(
-            'missing="marginal" (use the known entries of each row) is not there yet: use "error" or "drop".'
-        )
-    one_of(missing, "missing", ("error", "drop"))
+    one_of(missing, "missing", ("error", "drop", "marginal"))
     _check_room(X)
     block = _block(X)
     n, d = block.values.shape
@@ -50,7 +47,7 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
         raise DataError(f"X has 0 rows (shape=(0, {d})); at least 1 is needed to fit.")
     values, kept, dropped = block.values, None, block.dropped
     if not np.isfinite(values).all():
-        kept = _complete_rows(block, missing)
+        kept = _known_rows(block) if missing == "marginal" else _complete_rows(block, missing)
         if kept is not None:
             values = values[kept]
             dropped += n - len(values)
@@ -62,7 +59,7 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     return Rows(values, Columns(block.names, block.dtypes, decimals, block.container), dropped, kept)
 
 
-def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
+def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error") -> NDArray[np.float64]:
     """Check and cast rows asked of a fitted model; named columns are matched by name.
 
     Parameters
@@ -70,6 +67,7 @@ def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
     X : as for ``fit``; columns in any order and extra columns are fine where both sides have names
     columns : what the training columns looked like
     who : the model's class name, for messages
+    missing : "error", or "marginal" to let NaN through where an entry is missing
 
     Returns
     -------
@@ -101,7 +99,11 @@ def rows_to_query(X: Any, columns: Columns, *, who: str) -> NDArray[np.float64]:
         _check_shape(block, columns, who)
     values = block.values
     if not np.isfinite(values).all():
-        _refuse_missing(Block(values, columns.names, columns.dtypes, ""), _COMPLETE)
+        block = Block(values, columns.names, columns.dtypes, "")
+        if missing == "marginal":
+            _refuse_infinities(block, _COMPLETE)
+        else:
+            _refuse_missing(block, _COMPLETE)
     return np.ascontiguousarray(values)
 
 
@@ -183,8 +185,7 @@ def _complete_rows(block: Block, missing: str) -> NDArray[np.bool_] | None:
     if missing == "error":
         _refuse_missing(block, _REMEDY)
     nan = np.isnan(block.values)
-    if np.isinf(block.values).any():
-        _refuse_missing(Block(np.where(nan, 0.0, block.values), block.names, block.dtypes, ""), _REMEDY)
+    _refuse_infinities(block, _REMEDY)
     empty = [block.label(int(j)) for j in np.flatnonzero(nan.all(axis=0))]
     if empty:
         raise DataError(
@@ -197,6 +198,19 @@ def _complete_rows(block: Block, missing: str) -> NDArray[np.bool_] | None:
             f"with the most: {block.label(int(nan.sum(axis=0).argmax()))}."
         )
     return kept
+
+
+def _known_rows(block: Block) -> NDArray[np.bool_] | None:
+    """Return the mask of rows with any number in them, or None where that is all; refuse infinities."""
+    _refuse_infinities(block, _REMEDY)
+    kept = ~np.isnan(block.values).all(axis=1)
+    return None if kept.all() else kept
+
+
+def _refuse_infinities(block: Block, remedy: str) -> None:
+    nan = np.isnan(block.values)
+    if np.isinf(block.values).any():
+        _refuse_missing(Block(np.where(nan, 0.0, block.values), block.names, block.dtypes, ""), remedy)
 
 
 def _refuse_missing(block: Block, remedy: str) -> None:

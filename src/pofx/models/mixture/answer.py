@@ -27,10 +27,11 @@ def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray,
     mixtures = Mixtures([winner.k], [winner.structure])
     state = run.state
     constant = rows.total * rows.frame.log_det
-    if winner.k == 1:
+    closed = fitting.closed_form(winner.k)
+    if closed:
         state = _one_component(fitting, winner.structure.diagonal)
     # Who asks for less than the default gets less.
-    settled = run.gap < fitting.plan.tol <= POLISHED and winner.k > 1
+    settled = run.gap < fitting.plan.tol <= POLISHED and not closed
     state, value = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
     return state, value + constant
 
@@ -91,7 +92,7 @@ def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) ->
     s, plan = winner.structure, fitting.plan
     what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {s!r}"
     chosen = f", chosen by BIC among {count} candidates" if plan.automatic else ""
-    if winner.k == 1:
+    if fitting.closed_form(winner.k):
         return f"{what}{chosen}: the closed form."
     if converged:
         return f"{what}{chosen}; less than {plan.tol:g} nats of log-likelihood are left to gain here."
@@ -101,7 +102,7 @@ def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) ->
 def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
     """Return the candidates as plain data, log-likelihoods and BIC in data units."""
     data, plan = fitting.data, fitting.plan
-    shift = data.total * data.units.log_jacobian
+    shift = data.log_jacobian
     leader = min((c.bic(data.total, data.d) for c in candidates), default=math.inf)
     table = []
     for c in candidates:
@@ -109,7 +110,7 @@ def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, 
         best = c.best
         value = None if best is None else best.log_likelihood + shift
         bic = None if value is None else -2.0 * value + k * math.log(max(data.total, 1.0))
-        settled = best is not None and (best.gap < plan.tol or c.k == 1)
+        settled = best is not None and (best.gap < plan.tol or fitting.closed_form(c.k))
         if best is None and c.excuse:
             why = c.excuse
         elif best is None and c.tried:

@@ -13,7 +13,7 @@ from .candidate import Candidate
 from .fitting import Fitting
 from .structures import Structure
 
-__all__ = ["enough_rows", "possible_sizes", "possible_structures", "warn_of_outliers"]
+__all__ = ["enough_rows", "possible_sizes", "possible_structures", "warn_of_outliers", "warn_of_unseen_pairs"]
 
 INCOMPARABLE = 1e290  # ratio of the columns' variances beyond which no number is a variance for all
 INCOMPARABLE_AXES = 1e12  # ... beyond which eigenvalues in the data's units lose their digits
@@ -104,6 +104,20 @@ def _of_comparable_units(fitting: Fitting) -> list[Structure]:
         raise DegenerateError(f"{problem}. Use covariance_type={'diag' if out[0].diagonal else 'full'!r}.")
     fitting.notes.append(f"{problem}; {names} {'was' if len(out) == 1 else 'were'} left out.")
     return rest
+
+
+def warn_of_unseen_pairs(fitting: Fitting) -> None:
+    """Warn of pairs of columns that no row has both of, where a covariance between them is asked for."""
+    if fitting.one is None or not fitting.one.unseen or all(s.diagonal for s in fitting.plan.structures):
+        return
+    label, pairs = fitting.data.label, fitting.one.unseen
+    names = ", ".join(f"{label(i)!r} and {label(j)!r}" for i, j in pairs[:5])
+    more = f" (nor {len(pairs) - 5} more pairs)" if len(pairs) > 5 else ""
+    fitting.warn(
+        f"No row has both {names}{more}: how they vary together, beyond what other columns say, is not in "
+        "the data; their correlation is where the search began. Use covariance_type='diag', or do not rely "
+        "on it."
+    )
 
 
 def warn_of_outliers(fitting: Fitting) -> None:

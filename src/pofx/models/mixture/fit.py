@@ -13,7 +13,7 @@ from ...core.fold import Data
 from . import answer
 from .candidate import KEEP, TIED, Candidate
 from .expanded import n_features
-from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers
+from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
 from .given import state_from_given
 from .search import Search
@@ -49,6 +49,7 @@ def fit_mixture(
     """
     fitting = Fitting(data, plan, rng)
     warn_of_outliers(fitting)
+    warn_of_unseen_pairs(fitting)
     structures = possible_structures(fitting)
     sizes = possible_sizes(fitting)
     candidates = [Candidate(s, k) for s in structures for k in sizes]
@@ -60,9 +61,9 @@ def fit_mixture(
     winner = _winner(candidates, data)
     run = winner.runs[0]
     state, log_likelihood = answer.finished(fitting, winner, run)
-    converged = run.gap < plan.tol or winner.k == 1
+    converged = run.gap < plan.tol or fitting.closed_form(winner.k)
     answer.say(fitting, winner, converged)
-    trace = np.minimum([*run.trace, log_likelihood], log_likelihood) + data.total * data.units.log_jacobian
+    trace = np.minimum([*run.trace, log_likelihood], log_likelihood) + data.log_jacobian
     return answer.values(fitting, winner, state), Outcome(
         converged=converged,
         message=answer.message(fitting, winner, converged, len(candidates)),

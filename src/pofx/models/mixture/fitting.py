@@ -11,7 +11,10 @@ import numpy as np
 from ...core.fold import Data
 from ...errors import PofxWarning
 from ...maths.moments import Moments
+from .expanded import n_features
 from .frame import Frame
+from .incomplete import IncompleteRows, StreamedIncompleteRows
+from .one_gaussian import OneGaussian
 from .rows import CachedRows, Rows, StreamedRows
 from .starts import Sketch
 from .structures import Structure
@@ -49,12 +52,18 @@ class Fitting:
     def __init__(self, data: Data, plan: Plan, rng: np.random.Generator) -> None:
         self.data, self.plan, self.rng = data, plan, rng
         self.notes: list[str] = []
-        self.moments: Moments = data.fold(lambda x, w: Moments.of(x, w))
         # As many distinct rows as anything asks for: to be sampled, or to tell that there are enough.
         limit = max(MOST_DISTINCT, max(plan.sizes) * (data.d + 1) + 1)
         z, w = data.distinct(limit)
         self.n_distinct = len(z)
-        self.sketch = self._many = Sketch.of(z, w)
+        self.one: OneGaussian | None = None
+        if data.complete:
+            self.moments: Moments = data.fold(lambda x, w: Moments.of(x, w))
+            self.sketch = self._many = Sketch.of(z, w)
+        else:
+            self.one = OneGaussian.of(data, z, w)
+            self.moments = self.one.moments
+            self.sketch = self._many = Sketch.of(self.one.completed(z), w, np.isnan(z))
         self.whole = len(z) <= SUBSAMPLE
         if not self.whole:
             self.sketch = self.sketch.take(np.sort(rng.choice(len(z), SUBSAMPLE, replace=False)))
@@ -72,9 +81,7 @@ class Fitting:
     def sketch_rows(self, diagonal: bool) -> CachedRows:
         """Return the rows that are searched: all distinct ones, or a sample of them."""
         if diagonal not in self._sketched:
-            frame = self.frame(diagonal)
-            y = frame.rows(self.sketch.z)
-            self._sketched[diagonal] = CachedRows(y, self.sketch.w, frame, diagonal=diagonal)
+            self._sketched[diagonal] = self._rows_of(self.sketch, diagonal)
         return self._sketched[diagonal]
 
     def many_rows(self, diagonal: bool) -> CachedRows | None:
@@ -82,13 +89,20 @@ class Fitting:
         much smaller than all rows."""
         if self.whole or self.data.n < MUCH_SMALLER * len(self._many):
             return None
-        frame, sample = self.frame(diagonal), self._many
-        return CachedRows(frame.rows(sample.z), sample.w, frame, diagonal=diagonal)
+        return self._rows_of(self._many, diagonal)
+
+    def _rows_of(self, some: Sketch, diagonal: bool) -> CachedRows:
+        frame, z, w = self.frame(diagonal), some.z, some.w
+        if some.gaps is None:
+            return CachedRows(frame.rows(z), w, frame, diagonal=diagonal)
+        return IncompleteRows(np.where(some.gaps, np.nan, z), w, frame, diagonal=diagonal, filled=z)
 
     def all_rows(self, diagonal: bool) -> Rows:
         """Return all rows, with their features in memory where that is little, else as they pass by."""
         if self.whole:
             return self.sketch_rows(diagonal)
+        if diagonal not in self._full and self.one is not None:
+            self._full[diagonal] = self._incomplete(diagonal)
         if diagonal not in self._full:
             data, frame = self.data, self.frame(diagonal)
             needed = 8 * data.n * (data.d + 1)
@@ -99,12 +113,26 @@ class Fitting:
                 self._full[diagonal] = StreamedRows(data, frame, diagonal=diagonal)
         return self._full[diagonal]
 
+    def _incomplete(self, diagonal: bool) -> Rows:
+        """Return all rows where entries are missing: in memory with their features, or as they pass by."""
+        data, frame = self.data, self.frame(diagonal)
+        needed = 8 * data.n * (2 * data.d + n_features(data.d, diagonal))
+        if self._cached + needed > CACHE_BYTES:
+            return StreamedIncompleteRows(data, frame, diagonal=diagonal)
+        self._cached += needed
+        return IncompleteRows(*data.all(), frame, diagonal=diagonal)
+
+    def closed_form(self, k: int) -> bool:
+        """Whether there is a closed form for k components: for one, where no entry is missing."""
+        return k == 1 and self.one is None
+
     @property
     def passes(self) -> int:
         """Passes over all rows so far (those over a sample count by its share)."""
         used = sum(r.passes for r in self._full.values())
         on_sketch = sum(r.passes for r in self._sketched.values())
-        return 1 + used + math.ceil(on_sketch * (1.0 if self.whole else len(self.sketch) / self.data.n))
+        before = 1 if self.one is None else self.one.passes
+        return before + used + math.ceil(on_sketch * (1.0 if self.whole else len(self.sketch) / self.data.n))
 
     def warn(self, note: str) -> None:
         """Say something that the user should know: in the record, and as a warning."""

@@ -23,8 +23,17 @@ from ...core.units import Units
 from ...errors import NumericalError, ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
 from ...threads import one_blas_thread
-from ...validation import Columns, real_number, rows_to_query, whole_number
-from . import parameters
+from ...validation import (
+    Columns,
+    check_memory,
+    real_number,
+    restore_exact,
+    restore_filled,
+    rng_from,
+    rows_to_query,
+    whole_number,
+)
+from . import gaps, parameters
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
 from .fit import fit_mixture
@@ -71,7 +80,12 @@ class GaussianMixture(Density):
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
-    missing, weight_kind
+    missing : {"error", "drop", "marginal"}
+        ``"marginal"`` is maximum likelihood for rows with missing entries, by exact EM: right where what is
+        missing may depend on what is observed, but not on the missing value itself (missing at random).
+        Incomplete rows then have the log density of what is observed of them; rows without any entry (log
+        density 0) are left out of the fit and of n in BIC. :meth:`impute` fills gaps in.
+    weight_kind
         See :class:`pofx.core.density.Density`.
 
     Attributes
@@ -101,10 +115,12 @@ class GaussianMixture(Density):
     References
     ----------
     Dempster, Laird and Rubin (1977), JRSS B 39:1. Fraley and Raftery (2002), JASA 97:611.
+    Ghahramani and Jordan (1994), NIPS 6:120 (missing values).
     McLachlan and Peel (2000), Finite Mixture Models. Celeux and Govaert (1995), Pattern Recognition 28:781.
     """
 
     rank: ClassVar[int] = 2
+    takes_missing: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -266,14 +282,17 @@ class GaussianMixture(Density):
     # ---------------------------------------------------------------- the distribution
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:
-        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n)."""
+        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n); of what is observed of a row."""
+        if np.isnan(x).any():
+            return gaps.logs(params, x)
         with np.errstate(divide="ignore"):
             log_weight = np.log(params.weights)
         return component_logs(x, log_weight, params.means, parameters.factors(params))
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
-        return np.maximum(log_sum_exp(self._logs(params, x)), -np.finfo(float).max)
+        log_p = np.maximum(log_sum_exp(self._logs(params, x)), -np.finfo(float).max)
+        return np.where(np.isnan(x).all(axis=1), 0.0, log_p)  # nothing observed: the density is 1
 
     def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
         k, d = params.means.shape
@@ -341,12 +360,65 @@ class GaussianMixture(Density):
         own = slice_sd(params.cholesky)
         return own if own.ndim == 1 else own.min(axis=0)
 
+    # ---------------------------------------------------------------- missing values
+
+    def impute(
+        self, X: Any, *, draws: int | None = None, random_state: Any = None, exact: bool = False
+    ) -> Any:
+        """Return the rows with their missing entries filled in, given what is observed of each.
+
+        Parameters
+        ----------
+        X : rows, as for ``fit``, with NaN (None, NA) where an entry is missing
+            Any fitted mixture can do this, whatever its ``missing``.
+        draws : int, optional
+            By default an entry gets its conditional mean E[x_m | x_o]: the best guess, but without spread, so
+            that variances and correlations of the filled rows are too sure. ``draws=m`` gives m data sets
+            drawn from p(x_m | x_o) (multiple imputations at these parameters): analyse each, then compare.
+        random_state : None, int, Generator or RandomState
+            For the draws. A row's draws do not depend on what other rows lack.
+        exact : bool
+            By default entries that are filled in have the recorded precision and dtype of the training data,
+            as in ``sample``; ``exact=True`` leaves them continuous, every column float64.
+
+        Returns
+        -------
+        rows in the container of the training data
+            Observed entries are unchanged, to the last bit. With ``draws=m``: an array (m, n, d), or (m, n)
+            where the training rows were 1-D; for frames and tables a list of m.
+
+        Raises
+        ------
+        DataError
+            For infinities and columns that do not match.
+        """
+        params = self.params_
+        x = rows_to_query(X, params.columns, who=type(self).__name__, missing="marginal")
+        m = 0 if draws is None else whole_number(draws, "draws", least=1)
+        check_memory(8 * (m + 1) * 6 * x.size, f"Filling in {len(x):,} rows {m + 1} times")
+        known, z, rng = ~np.isnan(x), params.units.to(x), rng_from(random_state)
+
+        def given_back(z: np.ndarray) -> Any:
+            rows = np.where(known, x, params.units.back(z))
+            out = (
+                restore_exact(rows, params.columns) if exact else restore_filled(rows, known, params.columns)
+            )
+            if params.columns.container == "pandas" and isinstance(X, type(out)):
+                out.index = X.index
+            return out
+
+        with one_blas_thread():
+            if draws is None:
+                return given_back(gaps.completed(params, z))
+            several = [given_back(one) for one in gaps.drawn(params, z, m, rng)]
+        return np.stack(several) if isinstance(several[0], np.ndarray) else several
+
     # ---------------------------------------------------------------- clusters and criteria
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the responsibilities: the probability of each component given each row, shape (n, K)."""
         params = self.params_
-        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        x = self._query(X)
         with one_blas_thread():
             logs = self._logs(params, params.units.to(x))
             logs = np.maximum(logs, -np.finfo(float).max)  # where every logarithm leaves float64
@@ -358,9 +430,13 @@ class GaussianMixture(Density):
         return self.predict_proba(X).argmax(axis=1)
 
     def bic(self, X: Any) -> float:
-        """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative)."""
-        log_p = self.log_density(X)
-        return float(-2.0 * log_p.sum() + self.n_parameters_ * np.log(len(log_p)))
+        """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative).
+
+        n counts the rows with at least one entry.
+        """
+        x = self._query(X)
+        n = int((~np.isnan(x).all(axis=1)).sum())
+        return float(-2.0 * self._log_density_rows(self.params_, x).sum() + self.n_parameters_ * np.log(n))
 
     def aic(self, X: Any) -> float:
         """Return −2 log L + 2 k for these rows; smaller is better."""

@@ -48,15 +48,18 @@ class Sketch:
         Their weights.
     scaled, whitened : ndarray (n, d)
         The rows with unit variances, and with unit covariance.
+    gaps : ndarray of bool (n, d), optional
+        Which entries of the rows are missing, and only filled in.
     """
 
     z: np.ndarray
     w: np.ndarray
     scaled: np.ndarray
     whitened: np.ndarray
+    gaps: np.ndarray | None = None
 
     @classmethod
-    def of(cls, z: np.ndarray, w: np.ndarray) -> Sketch:
+    def of(cls, z: np.ndarray, w: np.ndarray, gaps: np.ndarray | None = None) -> Sketch:
         """Return the sketch of distinct rows z with weights w, in canonical order.
 
         Each column is pointed so that its skewness is positive; then the lexicographic order does not
@@ -74,14 +77,16 @@ class Sketch:
         values, vectors = np.linalg.eigh((scaled * (w / w.sum())[:, None]).T @ scaled)
         real = values > 1e-10 * values[-1]
         whitened = (scaled @ vectors[:, real]) / np.sqrt(values[real])
-        return cls(z, w, _on_grid(pointed), _on_grid(whitened))
+        gaps = None if gaps is None else gaps[order]
+        return cls(z, w, _on_grid(pointed), _on_grid(whitened), gaps)
 
     def __len__(self) -> int:
         return len(self.w)
 
     def take(self, rows: np.ndarray) -> Sketch:
         """Return some of the rows."""
-        return Sketch(self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows])
+        gaps = None if self.gaps is None else self.gaps[rows]
+        return Sketch(self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows], gaps)
 
 
 def _on_grid(y: np.ndarray) -> np.ndarray:

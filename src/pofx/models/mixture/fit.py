@@ -86,7 +86,7 @@ def _search(fitting: Fitting, candidates: list[Candidate]) -> None:
     sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
     search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
     if len(everyone) > 1:
-        search.go()
+        search.go(plan.leading)
     else:
         search.screen_and_climb(search.first_starts(everyone), 1)
     if not fitting.whole:

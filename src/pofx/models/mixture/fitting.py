@@ -36,6 +36,7 @@ class Plan:
     structures, sizes : the candidates' structures and numbers of components
     automatic : whether there is a choice to make
     n_init, tol, max_iter : see GaussianMixture
+    leading : the structures that are searched first, where not all need be
     """
 
     structures: tuple[Structure, ...]
@@ -44,6 +45,7 @@ class Plan:
     n_init: int
     tol: float
     max_iter: int
+    leading: tuple[Structure, ...] = ()
 
 
 class Fitting:

@@ -11,7 +11,7 @@ from ...errors import ParameterError
 from .batch import Segments, lower_triangle
 from .frame import Frame
 from .rows import CachedRows
-from .starts import state_from_labels
+from .starts import hierarchical, state_from_labels, ward
 from .structures import Structure
 
 __all__ = [
@@ -170,9 +170,7 @@ def state_from_given(rows: CachedRows, k: int, start: dict[str, np.ndarray]) -> 
         distance = ((rows.y[:, None, :] - means[None]) ** 2).sum(axis=2)
         labels = distance.argmin(axis=1)
     else:
-        from .starts import ward_on_sketch
-
-        labels = ward_on_sketch(rows.y, rows.w, [k], np.random.default_rng(0))[k]
+        labels = hierarchical(ward, rows.y, rows.w, [k], np.random.default_rng(0))[k]
     state = state_from_labels(rows, labels[None], k)
     if "means" in start:
         state[1 : 1 + d] = means.T

@@ -52,6 +52,7 @@ from .structures import AUTO, STRUCTURES, Structure, structure
 
 __all__ = ["GaussianMixture"]
 
+ALL_UP_TO = 10  # columns up to which covariance_type="auto" compares all fourteen structures
 MOST_AUTO = 9  # components that n_components="auto" tries
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
@@ -228,7 +229,7 @@ class GaussianMixture(Density):
         asked = self.covariance_type
         if isinstance(asked, str) and asked in ("auto", "all"):
             # In one column there are equal and unequal variances, and no shape or orientation.
-            several = AUTO if asked == "auto" else STRUCTURES
+            several = AUTO if asked == "auto" and d is not None and d > ALL_UP_TO else STRUCTURES
             return tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
         if isinstance(asked, str | Structure) or not isinstance(asked, Iterable):
             return (structure(asked),)
@@ -256,6 +257,7 @@ class GaussianMixture(Density):
             n_init=self.n_init or (N_INIT_AUTO if automatic else N_INIT),
             tol=float(self.tol),
             max_iter=int(self.max_iter),
+            leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
         )
         given = (self.weights_init, self.means_init, self.covariances_init)
         start = None

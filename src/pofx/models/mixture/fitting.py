@@ -14,6 +14,7 @@ from ...maths.moments import Moments
 from .expanded import n_features
 from .frame import Frame
 from .incomplete import IncompleteRows, StreamedIncompleteRows
+from .noisy_rows import NoisyRows
 from .one_gaussian import OneGaussian
 from .rows import CachedRows, Rows, StreamedRows
 from .starts import Sketch
@@ -35,7 +36,7 @@ class Plan:
     ----------
     structures, sizes : the candidates' structures and numbers of components
     automatic : whether there is a choice to make
-    n_init, tol, max_iter : see GaussianMixture
+    n_init, tol, max_iter, noise : see GaussianMixture
     """
 
     structures: tuple[Structure, ...]
@@ -44,6 +45,7 @@ class Plan:
     n_init: int
     tol: float
     max_iter: int
+    noise: bool = False
 
 
 class Fitting:
@@ -84,12 +86,13 @@ class Fitting:
             self._sketched[diagonal] = self._rows_of(self.sketch, diagonal)
         return self._sketched[diagonal]
 
-    def many_rows(self, diagonal: bool) -> CachedRows | None:
+    def many_rows(self, diagonal: bool) -> Rows | None:
         """Return a sample ten times as large, on which EM may come most of its way; None where it is not
         much smaller than all rows."""
         if self.whole or self.data.n < MUCH_SMALLER * len(self._many):
             return None
-        return self._rows_of(self._many, diagonal)
+        rows = self._rows_of(self._many, diagonal)
+        return self.with_noise(rows) if self.plan.noise else rows
 
     def _rows_of(self, some: Sketch, diagonal: bool) -> CachedRows:
         frame, z, w = self.frame(diagonal), some.z, some.w
@@ -99,8 +102,14 @@ class Fitting:
 
     def all_rows(self, diagonal: bool) -> Rows:
         """Return all rows, with their features in memory where that is little, else as they pass by."""
-        if self.whole:
-            return self.sketch_rows(diagonal)
+        rows = self.sketch_rows(diagonal) if self.whole else self._all_rows(diagonal)
+        return self.with_noise(rows) if self.plan.noise else rows
+
+    def with_noise(self, rows: Rows) -> NoisyRows:
+        """Return the same rows, some of which may be noise in the box of all rows."""
+        return NoisyRows(rows, float(np.log(self.data.high - self.data.low).sum()))
+
+    def _all_rows(self, diagonal: bool) -> Rows:
         if diagonal not in self._full and self.one is not None:
             self._full[diagonal] = self._incomplete(diagonal)
         if diagonal not in self._full:
@@ -123,8 +132,8 @@ class Fitting:
         return IncompleteRows(*data.all(), frame, diagonal=diagonal)
 
     def closed_form(self, k: int) -> bool:
-        """Whether there is a closed form for k components: for one, where no entry is missing."""
-        return k == 1 and self.one is None
+        """Whether there is a closed form for k components: for one, with nothing missing and no noise."""
+        return k == 1 and self.one is None and not self.plan.noise
 
     @property
     def passes(self) -> int:

@@ -72,6 +72,13 @@ class Search:
         """The sum of the weights of the rows."""
         return next(iter(self.rows.values())).total
 
+    def begin(self, keep: int) -> None:
+        """Find first solutions; the ``keep`` best starts of a single candidate climb."""
+        if len(self.candidates) > 1:
+            self.go()
+        else:
+            self.screen_and_climb(self.first_starts(self.candidates), keep)
+
     def go(self) -> None:
         """Screen, climb and move, until moves no longer help.
 

@@ -12,6 +12,7 @@ from ...core.fitting import Outcome
 from ...core.fold import Data
 from . import answer
 from .candidate import KEEP, TIED, Candidate
+from .deconvolution import DeconvolvingSearch
 from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
@@ -86,11 +87,13 @@ def _search(fitting: Fitting, candidates: list[Candidate]) -> None:
     everyone = sorted([*candidates, *stones], key=lambda c: c.k)
     if plan.noise:
         search: Search = NoisySearch(fitting, everyone)
+    elif fitting.errors is not None:
+        search = DeconvolvingSearch(fitting, everyone)
     else:
         kinds = sorted({c.structure.diagonal for c in everyone})
         sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
         search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
-    search.begin(KEEP if plan.noise else 1)
+    search.begin(1 if type(search) is Search else KEEP)
     if not fitting.whole:
         candidates = _on_all_rows(fitting, search, candidates, stones)
     _finish(fitting, search, candidates)

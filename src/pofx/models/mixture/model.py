@@ -30,6 +30,7 @@ from ...validation import (
     restore_exact,
     restore_filled,
     rng_from,
+    row_errors,
     rows_to_query,
     whole_number,
 )
@@ -47,6 +48,7 @@ from .given import (
     given_start,
     unit_covariances,
 )
+from .measurements import observed_logs, unit_errors
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
@@ -271,15 +273,58 @@ class GaussianMixture(Density):
 
     # ---------------------------------------------------------------- fit
 
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, errors: Any = None) -> Self:
+        """Estimate the distribution of the rows, or of what they are measurements of.
+
+        Parameters
+        ----------
+        X : array (n, d) or (n,), DataFrame, Table or Blocks
+            The rows. A 1-D array or Series is one column.
+        y : ignored
+            For scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows; see ``weight_kind``.
+        errors : array, optional
+            Known Gaussian errors that each row was measured with, in the columns' units: standard deviations
+            (n, d), (d,) the same for all rows, (n,) in one column; or covariances (n, d, d), (1, d, d) the
+            same for all. The model is then the density of the truth, as it was before the errors were added
+            (extreme deconvolution); :meth:`log_density_observed` is that of rows with errors, and its sum is
+            what is maximised (``fit_.trace``). Rows are kept in memory.
+
+        Returns
+        -------
+        self
+            With ``params_`` and ``fit_``. A fit that fails or is interrupted leaves the model as it was.
+
+        Raises
+        ------
+        DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
+
+        Notes
+        -----
+        With errors, a component counts as regular where its smallest eigenvalue, columns divided by the
+        standard deviations of the truth (their variance less the mean error's, at least a hundredth of it),
+        is at least 1e-4; or whatever it is, where every row's error is as wide as that: the likelihood is
+        bounded then, and a component of no width at all may be the truth.
+
+        References
+        ----------
+        Bovy, Hogg and Roweis (2011), Ann. Appl. Stat. 5:1657.
+        """
+        return self._fit_rows(X, sample_weight, errors)
+
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
         require_rows(data, 2, "A mixture of Gaussians")
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         structures, sizes = self._structures(data.d), self._sizes()
         automatic = len(structures) * len(sizes) > 1
-        if self.noise and not data.complete:
+        if not data.complete and (self.noise or data.errors is not None):
             raise ParameterError(
-                "noise=True and missing values do not go together yet: use missing='drop', or noise=False."
+                f"{'noise=True' if self.noise else 'errors'} and missing values do not go together yet: use "
+                "missing='drop', or leave one of them out."
             )
+        if self.noise and data.errors is not None:
+            raise ParameterError("noise=True and errors do not go together yet; leave one of them out.")
         plan = Plan(
             structures,
             sizes,
@@ -483,6 +528,31 @@ class GaussianMixture(Density):
                 return given_back(gaps.completed(params, z))
             several = [given_back(one) for one in gaps.drawn(params, z, m, rng)]
         return np.stack(several) if isinstance(several[0], np.ndarray) else several
+
+    # ---------------------------------------------------------------- rows with errors
+
+    def log_density_observed(self, X: Any, errors: Any) -> np.ndarray:
+        """Return the log density of rows measured with known errors: of the truth plus Gaussian noise.
+
+        Parameters
+        ----------
+        X : rows, as for ``log_density``
+        errors : array
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Nats. With errors of zero, ``log_density(X)``.
+        """
+        params = self.params_
+        if uniform.has_noise(params):
+            raise UnsupportedError("log_density_observed is for mixtures without noise.")
+        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        e = unit_errors(row_errors(errors, len(x), x.shape[1]), params.units)
+        with one_blas_thread():
+            log_p = observed_logs(params, self._own_covariances(params), params.units.to(x), e)
+        return np.maximum(log_p, -np.finfo(float).max) + params.units.log_jacobian
 
     # ---------------------------------------------------------------- clusters and criteria
 

@@ -40,6 +40,8 @@ class Rows:
     frame : Frame
     passes : int
         E-steps made so far.
+    bounded : bool
+        Whether the likelihood is bounded however narrow a component, so that the floor rules none out.
     """
 
     n: int
@@ -50,6 +52,7 @@ class Rows:
     largest: float  # largest |y|² of any row
 
     passes: int = 0
+    bounded: bool = False
 
     def e_step(
         self,

@@ -54,6 +54,8 @@ def values(fitting: Fitting, winner: Candidate, state: np.ndarray) -> dict[str, 
     frame = fitting.frame(structure.diagonal)
     rows = fitting.all_rows(structure.diagonal)
     cov, _ = Mixtures([winner.k], [structure]).m_step(state, rows)
+    if rows.bounded:
+        _say_what_errors_hide(fitting, cov)
     means = frame.means_back(state[1 : 1 + d])
     order = np.lexsort(means.T[::-1])
     weights = state[0] / rows.mass(state)
@@ -88,6 +90,18 @@ def say(fitting: Fitting, winner: Candidate, converged: bool) -> None:
         fitting.warn(
             f"EM stopped after max_iter={fitting.plan.max_iter} passes before the remaining gain was known "
             f"to be below tol={fitting.plan.tol:g} nats. Raise max_iter or tol."
+        )
+
+
+def _say_what_errors_hide(fitting: Fitting, cov: np.ndarray) -> None:
+    """Warn of components so narrow that they count as regular for their rows' errors only."""
+    least = cov.min(axis=0) if cov.ndim == 2 else np.linalg.eigvalsh(np.moveaxis(cov, 2, 0))[:, 0]
+    narrow = int((least < REGULAR).sum())
+    if narrow:
+        fitting.warn(
+            f"The errors cannot tell the width of {narrow} component{'s' if narrow > 1 else ''} from none in "
+            "some direction: there the density of the truth is a spike, of any height. Believe where it lies "
+            "and log_density_observed; fewer components, or a simpler covariance_type, may have none."
         )
 
 

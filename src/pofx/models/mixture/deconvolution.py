@@ -14,14 +14,14 @@ from .search import Search
 
 __all__ = ["DeconvolvingSearch"]
 
-FEWER = 5  # times fewer random starts than a search without errors makes
+FEWER = 5  # times fewer random starts among many candidates than a search without errors makes
 LEAST_START = 0.1  # of a cluster's variance that a start leaves of it
 
 
 class DeconvolvingSearch(Search):
     """A search for the truth, from solutions for the rows as they were measured, and some partitions of them.
 
-    A pass with errors costs as much as dozens without, so most of the searching is done without.
+    A pass with errors costs as much as dozens without, so among many candidates most of it is done without.
     """
 
     def __init__(self, fitting: Fitting, candidates: Sequence[Candidate]) -> None:
@@ -30,7 +30,7 @@ class DeconvolvingSearch(Search):
         self.plain = [Candidate(c.structure, c.k) for c in candidates]
         without = Search(sketched, fitting.sketch, self.plain, fitting.rng, fitting.plan.n_init)
         without.begin(KEEP)
-        few = max(1, fitting.plan.n_init // FEWER)
+        few = max(1, fitting.plan.n_init // FEWER) if fitting.plan.automatic else fitting.plan.n_init
         super().__init__(sketched, fitting.sketch, candidates, fitting.rng, few)
         self.rows = self.measured = {kind: fitting.measured_sketch(kind) for kind in kinds}
 

@@ -32,7 +32,7 @@ from .rows import Rows
 
 __all__ = ["NARROWEST", "DeconvolvedRows", "least_variance", "scores", "variances_in"]
 
-ELEMENTS = 200_000  # numbers in the matrices T that are worked on at a time
+ELEMENTS = 40_000  # numbers in the matrices T that are worked on at a time
 LEAST_CHUNK = 8  # rows
 PARALLEL_WORK = 2e7  # multiply-adds of a pass below which threads cost more than they save
 NARROWEST = 1e-6  # least variance of a component (search space) where errors bound the likelihood

@@ -228,6 +228,17 @@ def test_given_starts_lead_there_too():
         assert total(again, x) == pytest.approx(total(best, x), abs=1e-4)
 
 
+def test_a_given_start_keeps_its_noise_on_the_way_through_a_sample():
+    known = pofx.GaussianMixture.from_params([0.5, 0.2], [0.0, 6.0], [1.0, 0.5], noise_box=(-20, 20))
+    x = known.sample(90_000, random_state=1)
+    model = pofx.GaussianMixture(
+        2, covariance_type="full", noise=True, weights_init=[0.5, 0.2], means_init=[[0.0], [6.0]]
+    ).fit(x)
+    assert model.noise_weight_ == pytest.approx(0.3, abs=0.01)
+    proba = model.predict_proba(x)
+    assert proba[:, 2].mean() == pytest.approx(model.noise_weight_, abs=1e-6)
+
+
 def test_without_noise_nothing_is_added():
     x = law_data(2)
     model = pofx.GaussianMixture(2, covariance_type="full").fit(x)

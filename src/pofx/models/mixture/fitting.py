@@ -103,7 +103,7 @@ class Fitting:
     def many_rows(self, diagonal: bool) -> Rows | None:
         """Return a sample ten times as large, on which EM may come most of its way; None where it is not
         much smaller than all rows."""
-        if self.whole or self.data.n < MUCH_SMALLER * len(self._many):
+        if self.whole or self.errors is not None or self.data.n < MUCH_SMALLER * len(self._many):
             return None
         rows = self._rows_of(self._many, diagonal)
         return self.with_noise(rows) if self.plan.noise else rows

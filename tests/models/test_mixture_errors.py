@@ -302,6 +302,10 @@ def test_bad_errors_are_named():
         fitted(Blocks([x]), 1.0)
     with pytest.raises(ParameterError, match="do not go together"):
         fitted(x, 1.0, noise=True)
+    holes = np.array(x)
+    holes[0, 0] = np.nan
+    with pytest.raises(ParameterError, match="errors and missing values do not go together"):
+        fitted(holes, 1.0, missing="marginal")
     clutter = pofx.GaussianMixture.from_params([0.5], [0.0], [1.0], noise_box=(-1, 1))
     with pytest.raises(UnsupportedError, match="without noise"):
         clutter.log_density_observed([0.0], 1.0)

@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal, norm
 import pofx
 from pofx.core.fold import Blocks
 from pofx.core.laws import check_model, law_data
-from pofx.errors import ParameterError
+from pofx.errors import ParameterError, UnsupportedError
 from pofx.maths.moments import Moments
 from pofx.models.mixture.em import Mixtures
 from pofx.models.mixture.frame import Frame
@@ -98,6 +98,21 @@ def test_a_box_has_boxes_for_parts():
     assert alone.noise_weight_ == pytest.approx(1.0, abs=1e-9)
     assert alone.density([[10.0]])[0] == pytest.approx(1 / 20)
     assert model.condition({0: 16.0}).noise_weight_ == 0.0
+
+
+def test_what_is_known_of_a_row_has_the_density_of_the_marginal():
+    x = truth().sample(400, random_state=1)
+    model = pofx.GaussianMixture(2, covariance_type="full", noise=True, missing="marginal").fit(x)
+    rows = np.array([[np.nan, 1.0], [-9.0, np.nan], [3.0, 2.0], [np.nan, 99.0]])
+    found = model.log_density(rows)
+    assert found[0] == pytest.approx(model.marginal([1]).log_density([[1.0]])[0], rel=1e-12)
+    assert found[1] == pytest.approx(model.marginal([0]).log_density([[-9.0]])[0], rel=1e-12)
+    assert found[3] == pytest.approx(model.marginal([1]).log_density([[99.0]])[0], rel=1e-12)
+    assert model.predict(rows).tolist()[1] == -1
+    with pytest.raises(UnsupportedError, match="without noise"):
+        model.impute(rows)
+    with pytest.raises(ParameterError, match="noise=True and missing values"):
+        model.fit(np.vstack([x, rows]))
 
 
 def test_moments_are_those_of_draws_and_a_file_keeps_all(tmp_path):

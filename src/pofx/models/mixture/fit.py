@@ -12,10 +12,12 @@ from ...core.fitting import Outcome
 from ...core.fold import Data
 from . import answer
 from .candidate import KEEP, TIED, Candidate
+from .deconvolution import DeconvolvingSearch
 from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
 from .given import state_from_given
+from .noise_starts import NoisySearch, first_share
 from .search import Search
 
 __all__ = ["fit_mixture"]
@@ -40,7 +42,8 @@ def fit_mixture(
     rng : Generator
     start : dict, optional
         Given initial ``weights`` (K,), ``means`` (K, d) and ``covariances`` ((K, d, d), unit space; each
-        may be missing): then EM runs from there and nowhere else.
+        may be missing), and ``noise`` (1,) where the weights leave some to it: then EM runs from there and
+        nowhere else.
 
     Raises
     ------
@@ -82,13 +85,15 @@ def _search(fitting: Fitting, candidates: list[Candidate]) -> None:
     data, plan = fitting.data, fitting.plan
     stones = [] if plan.automatic else _stepping_stones(candidates[0], fitting.n_distinct)
     everyone = sorted([*candidates, *stones], key=lambda c: c.k)
-    kinds = sorted({c.structure.diagonal for c in everyone})
-    sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
-    search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
-    if len(everyone) > 1:
-        search.go(plan.leading)
+    if plan.noise:
+        search: Search = NoisySearch(fitting, everyone)
+    elif fitting.errors is not None:
+        search = DeconvolvingSearch(fitting, everyone)
     else:
-        search.screen_and_climb(search.first_starts(everyone), 1)
+        kinds = sorted({c.structure.diagonal for c in everyone})
+        sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
+        search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
+    search.begin(1 if type(search) is Search else KEEP, plan.leading)
     if not fitting.whole:
         candidates = _on_all_rows(fitting, search, candidates, stones)
     _finish(fitting, search, candidates)
@@ -182,6 +187,10 @@ def _climb_from(fitting: Fitting, candidates: list[Candidate], start: dict[str, 
     search = Search(sketched, fitting.sketch, candidates, fitting.rng, 1)
     plan = fitting.plan
     jobs = [(c, state_from_given(sketched[c.structure.diagonal], c.k, start)) for c in candidates]
+    held = float(fitting.sketch.w.sum())
+    if plan.noise and "noise" not in start:
+        for _, state in jobs:
+            state[0] *= 1.0 - first_share(fitting.sketch)
     for sample in (True, False):
         found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in kinds}
         rows = {kind: r for kind, r in found.items() if r is not None}
@@ -189,7 +198,8 @@ def _climb_from(fitting: Fitting, candidates: list[Candidate], start: dict[str, 
             continue
         search.rows = rows
         for _, state in jobs:
-            state[0] *= search.total / state[0].sum()
+            state[0] *= search.total / (held if plan.noise else state[0].sum())
+        held = search.total
         tol = max(plan.tol, ON_SAMPLE * search.total) if sample else plan.tol
         arrived = search.run(jobs, tol=tol, max_iter=plan.max_iter, accelerate=True, leave_floor=False)
         jobs = [(c, r.state) for (c, _), r in zip(jobs, arrived, strict=True)]

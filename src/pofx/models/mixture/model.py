@@ -20,7 +20,7 @@ from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
 from ...core.units import Units
-from ...errors import NumericalError, ParameterError
+from ...errors import NumericalError, ParameterError, UnsupportedError
 from ...maths.gaussian import LOG_2PI, slice_sd
 from ...threads import one_blas_thread
 from ...validation import (
@@ -30,10 +30,12 @@ from ...validation import (
     restore_exact,
     restore_filled,
     rng_from,
+    row_errors,
     rows_to_query,
     whole_number,
 )
 from . import gaps, parameters
+from . import noise as uniform
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
 from .fit import fit_mixture
@@ -46,6 +48,7 @@ from .given import (
     given_start,
     unit_covariances,
 )
+from .measurements import observed_logs, unit_errors
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
@@ -77,8 +80,13 @@ class GaussianMixture(Density):
         Aitken's extrapolation. The one that is chosen is then polished to the last digits.
     max_iter : int
         Passes over the rows of a final run, at most; and of its polish.
+    noise : bool
+        Whether a uniform density over the box of the rows' ranges is one more term of the mixture, for rows
+        that belong to no group (mclust's noise component, whose region is that box or the one along the
+        principal axes). A fit with noise is never below the one without, which is its special case.
     weights_init, means_init, covariances_init : array, optional
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
+        With ``noise``, weights may add up to less than one: the rest is the noise's.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
     missing : {"error", "drop", "marginal"}
@@ -99,6 +107,8 @@ class GaussianMixture(Density):
         one entry per component: (K,) for EII, (K, d) for those that end in I, (K, d, d) for the rest.
     n_components_, covariance_type_ : int, str
         What was chosen.
+    noise_weight_, noise_box_ : float, (ndarray (d,), ndarray (d,))
+        The noise's weight, beside which ``weights_`` add up to one, and the corners of its box.
 
     Notes
     -----
@@ -131,6 +141,7 @@ class GaussianMixture(Density):
         n_init: int | None = None,
         tol: float = 1e-5,
         max_iter: int = 1000,
+        noise: bool = False,
         weights_init: Any = None,
         means_init: Any = None,
         covariances_init: Any = None,
@@ -143,6 +154,7 @@ class GaussianMixture(Density):
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.noise = noise
         self.weights_init = weights_init
         self.means_init = means_init
         self.covariances_init = covariances_init
@@ -152,18 +164,27 @@ class GaussianMixture(Density):
 
     @classmethod
     def from_params(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", names: Any = None
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        noise_box: Any = None,
+        names: Any = None,
     ) -> Self:
         """Return a known mixture.
 
         Parameters
         ----------
         weights : array (K,)
-            Positive, summing to one.
+            Positive, summing to one; with ``noise_box``, to less: the rest is the noise's.
         means : array (K, d), or (K,) in one dimension
         covariances : array
             In scikit-learn's shape for ``covariance_type``; in one dimension (K,) is enough.
         covariance_type : str
+        noise_box : (low, high), optional
+            Where uniform noise lies: a number for all columns, or one for each (d,).
         names : sequence of str, optional
             Column names.
 
@@ -173,7 +194,8 @@ class GaussianMixture(Density):
             Naming the component that is wrong.
         """
         s = structure(covariance_type)
-        w = check_weights(weights, "weights")
+        noisy = noise_box is not None
+        w = check_weights(weights, "weights", noise=noisy)
         m = np.asarray(means, dtype=float)
         m = check_means(m[:, None] if m.ndim == 1 else m, "means")
         k, d = m.shape
@@ -185,19 +207,24 @@ class GaussianMixture(Density):
         c = check_covariances(c, "covariances", s, k, d)
         check_membership(c, "covariances", s, k, d)
         columns = Columns.plain(d, names)
-        centre = w @ m
-        reach = np.sqrt(parameters.variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
-        exponent = np.frexp(reach)[1].astype(np.int64)
-        units = Units(centre, exponent)
+        centre, sd = w @ m, np.sqrt(parameters.variances(c, s, d)).max(axis=0)
+        units = Units(centre, np.frexp(sd + np.abs(m - centre).max(axis=0))[1].astype(np.int64))
+        if noisy:  # units in which the corners are exact, as those of fitted rows are
+            low, high = uniform.box_of(noise_box, d)
+            ends = np.minimum(low, m.min(axis=0) - sd), np.maximum(high, m.max(axis=0) + sd)
+            units = Units.for_range(low, *ends)
         cov = unit_covariances(c, s, k, units)
         values = {"weights": w, "means": units.to(m), "covariance_type": s.name}
         if s.diagonal:
             values["variances"] = cov
         else:
             values["cholesky"] = np.linalg.cholesky(cov[0] if s.shared else cov)
-        return cls._from_values(
-            parameters.ordered(values), units, columns, n_components=k, covariance_type=s.name
-        )
+        hyper = {"n_components": k, "covariance_type": s.name}
+        if noisy:
+            left = max(1.0 - float(w.sum()), 0.0)
+            values |= {"noise_weight": left, "noise_low": units.to(low), "noise_high": units.to(high)}
+            hyper["noise"] = True
+        return cls._from_values(parameters.ordered(values), units, columns, **hyper)
 
     # ---------------------------------------------------------------- what was asked for
 
@@ -208,6 +235,8 @@ class GaussianMixture(Density):
             whole_number(self.n_init, "n_init", least=1)
         real_number(self.tol, "tol", above=0.0)
         whole_number(self.max_iter, "max_iter", least=1)
+        if not isinstance(self.noise, bool | np.bool_):
+            raise ParameterError(f"noise must be True or False; got {self.noise!r:.80}.")
 
     def _sizes(self) -> tuple[int, ...]:
         asked = self.n_components
@@ -245,11 +274,58 @@ class GaussianMixture(Density):
 
     # ---------------------------------------------------------------- fit
 
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, errors: Any = None) -> Self:
+        """Estimate the distribution of the rows, or of what they are measurements of.
+
+        Parameters
+        ----------
+        X : array (n, d) or (n,), DataFrame, Table or Blocks
+            The rows. A 1-D array or Series is one column.
+        y : ignored
+            For scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows; see ``weight_kind``.
+        errors : array, optional
+            Known Gaussian errors that each row was measured with, in the columns' units: standard deviations
+            (n, d), (d,) the same for all rows, (n,) in one column; or covariances (n, d, d), (1, d, d) the
+            same for all. The model is then the density of the truth, as it was before the errors were added
+            (extreme deconvolution); :meth:`log_density_observed` is that of rows with errors, and its sum is
+            what is maximised (``fit_.trace``). Rows are kept in memory.
+
+        Returns
+        -------
+        self
+            With ``params_`` and ``fit_``. A fit that fails or is interrupted leaves the model as it was.
+
+        Raises
+        ------
+        DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
+
+        Notes
+        -----
+        With errors, a component counts as regular where its smallest eigenvalue, columns divided by the
+        standard deviations of the truth (their variance less the mean error's, at least a hundredth of it),
+        is at least 1e-4; or whatever it is, where every row's error is as wide as that: the likelihood is
+        bounded then, and a component of no width at all may be the truth.
+
+        References
+        ----------
+        Bovy, Hogg and Roweis (2011), Ann. Appl. Stat. 5:1657.
+        """
+        return self._fit_rows(X, sample_weight, errors)
+
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
         require_rows(data, 2, "A mixture of Gaussians")
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         structures, sizes = self._structures(data.d), self._sizes()
         automatic = len(structures) * len(sizes) > 1
+        if not data.complete and (self.noise or data.errors is not None):
+            raise ParameterError(
+                f"{'noise=True' if self.noise else 'errors'} and missing values do not go together yet: use "
+                "missing='drop', or leave one of them out."
+            )
+        if self.noise and data.errors is not None:
+            raise ParameterError("noise=True and errors do not go together yet; leave one of them out.")
         plan = Plan(
             structures,
             sizes,
@@ -258,13 +334,15 @@ class GaussianMixture(Density):
             tol=float(self.tol),
             max_iter=int(self.max_iter),
             leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
+            noise=bool(self.noise),
         )
         given = (self.weights_init, self.means_init, self.covariances_init)
         start = None
         if any(value is not None for value in given):
             if len(sizes) > 1:
                 raise ParameterError("Initial parameters need one number of components; give n_components.")
-            start = given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
+            one = structures[0] if len(structures) == 1 else None
+            start = given_start(*given, one, sizes[0], data.units, noise=plan.noise)
         return fit_mixture(data, plan, rng, start)
 
     def _bytes(self, n: int, d: int) -> int:
@@ -284,12 +362,17 @@ class GaussianMixture(Density):
     # ---------------------------------------------------------------- the distribution
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:
-        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n); of what is observed of a row."""
+        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n); of what is observed of a row.
+
+        With noise, log(w_0 / |B|) in the box is the last row.
+        """
         if np.isnan(x).any():
-            return gaps.logs(params, x)
+            logs = gaps.logs(params, x)
+            return np.vstack([logs, uniform.logs(params, x)]) if uniform.has_noise(params) else logs
         with np.errstate(divide="ignore"):
             log_weight = np.log(params.weights)
-        return component_logs(x, log_weight, params.means, parameters.factors(params))
+        logs = component_logs(x, log_weight, params.means, parameters.factors(params))
+        return np.vstack([logs, uniform.logs(params, x)]) if uniform.has_noise(params) else logs
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
@@ -297,6 +380,8 @@ class GaussianMixture(Density):
         return np.where(np.isnan(x).all(axis=1), 0.0, log_p)  # nothing observed: the density is 1
 
     def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        if uniform.has_noise(params):
+            return self._draw_with_noise(params, n, rng)
         k, d = params.means.shape
         label = rng.choice(k, size=n, p=params.weights)
         x = rng.standard_normal((n, d))
@@ -308,6 +393,17 @@ class GaussianMixture(Density):
             x[mine] = x[mine] @ (factor if factor.ndim == 2 else factor[c]).T
         return params.means[label] + x
 
+    def _draw_with_noise(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.random(n) < params.noise_weight
+        out = np.empty((n, params.means.shape[1]))
+        out[noise] = uniform.draw(params, int(noise.sum()), rng)
+        if not noise.all():
+            others = {k: v for k, v in params.items() if not k.startswith("noise")}
+            others["weights"] = params.weights / params.weights.sum()
+            rest = Params(others, params.units, params.columns)
+            out[~noise] = self._draw(rest, int((~noise).sum()), rng)
+        return out
+
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
         parameters.check(values, d)
 
@@ -318,14 +414,27 @@ class GaussianMixture(Density):
         return parameters.condition(params, given, z)
 
     def _mean(self, params: Params) -> np.ndarray:
-        return np.asarray(params.weights @ params.means)
+        mean = np.asarray(params.weights @ params.means)
+        if uniform.has_noise(params):
+            mean += uniform.weight(params) * uniform.moments(params)[0]
+        return mean
 
     def _covariance(self, params: Params) -> np.ndarray:
         """Within plus between components."""
-        centred = params.means - params.weights @ params.means
+        mean = self._mean(params)
+        centred = params.means - mean
         between = (centred * params.weights[:, None]).T @ centred
         own = self._own_covariances(params)
-        return between + (own if own.ndim == 2 else np.einsum("k,kij->ij", params.weights, own))
+        if not uniform.has_noise(params):
+            return between + (own if own.ndim == 2 else np.einsum("k,kij->ij", params.weights, own))
+        own = np.broadcast_to(own, (len(params.weights), *own.shape[-2:]))
+        centre, variances = uniform.moments(params)
+        gap, w = centre - mean, uniform.weight(params)
+        return (
+            between
+            + np.einsum("k,kij->ij", params.weights, own)
+            + w * (np.outer(gap, gap) + np.diag(variances))
+        )
 
     def _own_covariances(self, params: Params) -> np.ndarray:
         if "variances" in params:
@@ -336,7 +445,10 @@ class GaussianMixture(Density):
         sd = parameters.factors(params)[..., 0, 0]
         z = (x - params.means) / (sd[:, None] if sd.ndim else sd)
         with np.errstate(divide="ignore"):
-            return log_sum_exp(np.log(params.weights)[:, None] + log_ndtr(sign * z))
+            logs = np.log(params.weights)[:, None] + log_ndtr(sign * z)
+        if uniform.has_noise(params):
+            logs = np.vstack([logs, uniform.tail_logs(params, x, sign)])
+        return log_sum_exp(logs)
 
     def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
         return self._tail_logs(params, x, 1.0)
@@ -345,7 +457,7 @@ class GaussianMixture(Density):
         return self._tail_logs(params, x, -1.0)
 
     def _entropy(self, params: Params) -> float | None:
-        if len(params.weights) > 1:
+        if len(params.weights) > 1 or uniform.has_noise(params):
             return None
         factor, d = parameters.factors(params), params.means.shape[1]
         own = factor[0] if factor.ndim == 3 else factor
@@ -354,7 +466,9 @@ class GaussianMixture(Density):
 
     def _n_parameters(self, params: Params) -> int:
         k, d = params.means.shape
-        return structure(params.covariance_type).n_parameters(k, d)
+        # The noise's weight is one more. Its box is the range of the rows whatever the fit, not chosen by the
+        # likelihood, so it is none; mclust counts it as another one.
+        return structure(params.covariance_type).n_parameters(k, d) + uniform.has_noise(params)
 
     def _finest_scale(self, params: Params) -> np.ndarray:
         if "variances" in params:
@@ -395,6 +509,8 @@ class GaussianMixture(Density):
             For infinities and columns that do not match.
         """
         params = self.params_
+        if uniform.has_noise(params):
+            raise UnsupportedError("impute is for mixtures without noise.")
         x = rows_to_query(X, params.columns, who=type(self).__name__, missing="marginal")
         m = 0 if draws is None else whole_number(draws, "draws", least=1)
         check_memory(8 * (m + 1) * 6 * x.size, f"Filling in {len(x):,} rows {m + 1} times")
@@ -415,10 +531,38 @@ class GaussianMixture(Density):
             several = [given_back(one) for one in gaps.drawn(params, z, m, rng)]
         return np.stack(several) if isinstance(several[0], np.ndarray) else several
 
+    # ---------------------------------------------------------------- rows with errors
+
+    def log_density_observed(self, X: Any, errors: Any) -> np.ndarray:
+        """Return the log density of rows measured with known errors: of the truth plus Gaussian noise.
+
+        Parameters
+        ----------
+        X : rows, as for ``log_density``
+        errors : array
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Nats. With errors of zero, ``log_density(X)``.
+        """
+        params = self.params_
+        if uniform.has_noise(params):
+            raise UnsupportedError("log_density_observed is for mixtures without noise.")
+        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        e = unit_errors(row_errors(errors, len(x), x.shape[1]), params.units)
+        with one_blas_thread():
+            log_p = observed_logs(params, self._own_covariances(params), params.units.to(x), e)
+        return np.maximum(log_p, -np.finfo(float).max) + params.units.log_jacobian
+
     # ---------------------------------------------------------------- clusters and criteria
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the responsibilities: the probability of each component given each row, shape (n, K)."""
+        """Return the responsibilities: the probability of each component given each row, shape (n, K).
+
+        With ``noise=True`` the noise is the last column, of K + 1.
+        """
         params = self.params_
         x = self._query(X)
         with one_blas_thread():
@@ -428,8 +572,9 @@ class GaussianMixture(Density):
             return np.ascontiguousarray((r / r.sum(axis=0)).T)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest component of each row, shape (n,)."""
-        return self.predict_proba(X).argmax(axis=1)
+        """Return the likeliest component of each row, shape (n,); −1 where that is the noise."""
+        label = self.predict_proba(X).argmax(axis=1)
+        return np.where(label == self.n_components_, -1, label)
 
     def bic(self, X: Any) -> float:
         """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative).
@@ -450,6 +595,19 @@ class GaussianMixture(Density):
     def weights_(self) -> np.ndarray:
         """The weights (K,)."""
         return np.array(self.params_.weights)
+
+    @property
+    def noise_weight_(self) -> float:
+        """The weight of the uniform noise; 0 without."""
+        return uniform.weight(self.params_)
+
+    @property
+    def noise_box_(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The corners (d,) and (d,) of the box that the noise fills, data units; ``None`` without noise."""
+        params = self.params_
+        if not uniform.has_noise(params):
+            return None
+        return params.units.back(params.noise_low), params.units.back(params.noise_high)
 
     @property
     def means_(self) -> np.ndarray:

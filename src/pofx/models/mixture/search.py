@@ -76,6 +76,13 @@ class Search:
         """The sum of the weights of the rows."""
         return next(iter(self.rows.values())).total
 
+    def begin(self, keep: int, leading: Sequence[Structure] = ()) -> None:
+        """Find first solutions; the ``keep`` best starts of a single candidate climb. See :meth:`go`."""
+        if len(self.candidates) > 1:
+            self.go(leading)
+        else:
+            self.screen_and_climb(self.first_starts(self.candidates), keep)
+
     def go(self, leading: Sequence[Structure] = ()) -> None:
         """Screen, climb and move, until moves no longer help.
 

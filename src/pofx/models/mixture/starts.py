@@ -49,6 +49,8 @@ class Sketch:
         Their weights.
     scaled, whitened : ndarray (n, d)
         The rows with unit variances, and with unit covariance.
+    order : ndarray (n,)
+        Where each row was among those that the sketch was made of.
     gaps : ndarray of bool (n, d), optional
         Which entries of the rows are missing, and only filled in.
     """
@@ -57,6 +59,7 @@ class Sketch:
     w: np.ndarray
     scaled: np.ndarray
     whitened: np.ndarray
+    order: np.ndarray
     gaps: np.ndarray | None = None
 
     @classmethod
@@ -79,7 +82,7 @@ class Sketch:
         real = values > 1e-10 * values[-1]
         whitened = (scaled @ vectors[:, real]) / np.sqrt(values[real])
         gaps = None if gaps is None else gaps[order]
-        return cls(z, w, _on_grid(pointed), _on_grid(whitened), gaps)
+        return cls(z, w, _on_grid(pointed), _on_grid(whitened), order, gaps)
 
     def __len__(self) -> int:
         return len(self.w)
@@ -87,7 +90,9 @@ class Sketch:
     def take(self, rows: np.ndarray) -> Sketch:
         """Return some of the rows."""
         gaps = None if self.gaps is None else self.gaps[rows]
-        return Sketch(self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows], gaps)
+        return Sketch(
+            self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows], self.order[rows], gaps
+        )
 
 
 def _on_grid(y: np.ndarray) -> np.ndarray:

@@ -99,7 +99,11 @@ class Search:
             return
         self._go(first)
         leader = min(c.bic(self.total, self.d) for c in first)
-        others = [c for c in everyone if c not in first and self._promising(c, first, leader)]
+        others = [c for c in everyone if c not in first]
+        for c in others:
+            if not self._promising(c, first, leader):
+                c.excuse = "not tried: nothing that contains it is likely enough for its BIC to be the least"
+        others = [c for c in others if not c.excuse]
         if others:
             self.candidates = [*first, *others]
             self.screen_and_climb([job for c in others for job in self.moves.from_relatives(c, first)], 2)

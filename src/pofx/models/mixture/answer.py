@@ -13,12 +13,13 @@ from .batch import lower_triangle
 from .candidate import Candidate, Run
 from .em import Mixtures
 from .fitting import Fitting
-from .frame import REGULAR
+from .frame import REGULAR, Frame
 from .polish import polish
+from .structures import Structure
 
 POLISHED = 1e-3  # nats: the largest tol for which the optimum is polished
 
-__all__ = ["finished", "message", "say", "table", "values"]
+__all__ = ["finished", "in_unit_space", "message", "say", "table", "values"]
 
 
 def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float]:
@@ -50,23 +51,34 @@ def _one_component(fitting: Fitting, diagonal: bool) -> np.ndarray:
 
 def values(fitting: Fitting, winner: Candidate, state: np.ndarray) -> dict[str, Any]:
     """Return the parameters in unit space, components in the order of their means."""
-    structure, d = winner.structure, fitting.data.d
+    structure = winner.structure
     frame = fitting.frame(structure.diagonal)
     rows = fitting.all_rows(structure.diagonal)
     cov, _ = Mixtures([winner.k], [structure]).m_step(state, rows)
     if rows.bounded:
         _say_what_errors_hide(fitting, cov)
-    means = frame.means_back(state[1 : 1 + d])
+    return in_unit_space(frame, structure, state, cov, rows.mass(state)) | (
+        {
+            "noise_weight": max(1.0 - float(state[0].sum() / rows.mass(state)), 0.0),
+            "noise_low": fitting.data.low,
+            "noise_high": fitting.data.high,
+        }
+        if fitting.plan.noise
+        else {}
+    )
+
+
+def in_unit_space(
+    frame: Frame, structure: Structure, state: np.ndarray, cov: np.ndarray, mass: float
+) -> dict[str, Any]:
+    """Return the parameters of a state whose weights add up to ``mass``, and of its covariances."""
+    means = frame.means_back(state[1 : 1 + len(frame.centre)])
     order = np.lexsort(means.T[::-1])
-    weights = state[0] / rows.mass(state)
     values: dict[str, Any] = {
-        "weights": weights[order],
+        "weights": (state[0] / mass)[order],
         "means": means[order],
         "covariance_type": structure.name,
     }
-    if fitting.plan.noise:
-        left = max(1.0 - float(weights.sum()), 0.0)
-        values |= {"noise_weight": left, "noise_low": fitting.data.low, "noise_high": fitting.data.high}
     if structure.diagonal:
         values["variances"] = frame.covariances_back(cov)[order]
         return values

@@ -51,6 +51,7 @@ from .given import (
 from .measurements import observed_logs, unit_errors
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
+from .stream import after_batch
 from .structures import AUTO, STRUCTURES, Structure, structure
 
 __all__ = ["GaussianMixture"]
@@ -70,7 +71,8 @@ class GaussianMixture(Density):
     covariance_type : str, "auto", "all" or list of str
         What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
         (VVI), ``"spherical"`` (VII), or another of mclust's fourteen: volume, shape and orientation Equal,
-        Variable or Identity. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
+        Variable or Identity. A list to choose from by BIC; ``"all"`` fits the fourteen, ``"auto"`` looks for
+        the best of them (of those four in more than ten columns) and leaves out what cannot be the best.
         EII, VII, EVE, VVE, EEV and VEV share something that depends on the columns' units: the data's own.
     n_init : int, optional
         Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
@@ -358,6 +360,29 @@ class GaussianMixture(Density):
         )
         distinct = 8 * d * min(n, max(MOST_DISTINCT, max(sizes) * (d + 1)))
         return 8 * (search + features + distinct) + min(8 * n * (d + 1), CACHE_BYTES)
+
+    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
+        """Go on with another batch of rows: stepwise EM, for streams (Cappé and Moulines 2009).
+
+        The first call is ``fit``: it chooses the structure and the number of components, and the units. Every
+        later one moves the parameters towards those that its rows ask for, less and less. For data that can
+        be read more than once, ``fit`` with ``Blocks`` finds the optimum itself.
+
+        Parameters
+        ----------
+        X : rows, as for ``fit``
+            At least one.
+        y : ignored
+        sample_weight : array of shape (n,), optional
+
+        Returns
+        -------
+        self
+        """
+        if "params_" not in self.__dict__:
+            return self.fit(X, sample_weight=sample_weight)
+        self._adopt(*after_batch(self, X, sample_weight))
+        return self
 
     # ---------------------------------------------------------------- the distribution
 

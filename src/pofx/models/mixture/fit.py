@@ -16,6 +16,7 @@ from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
 from .given import state_from_given
+from .partition import Partition
 from .search import Search
 
 __all__ = ["fit_mixture"]
@@ -29,7 +30,7 @@ LOOSE = 0.5  # nats still to gain, on all rows, at which candidates are compared
 
 
 def fit_mixture(
-    data: Data, plan: Plan, rng: np.random.Generator, start: dict[str, np.ndarray] | None = None
+    data: Data, plan: Plan, rng: np.random.Generator, start: dict[str, np.ndarray] | Partition | None = None
 ) -> tuple[dict[str, Any], Outcome]:
     """Return the parameters (unit space) and the outcome.
 
@@ -38,9 +39,9 @@ def fit_mixture(
     data : Data
     plan : Plan
     rng : Generator
-    start : dict, optional
+    start : dict or Partition, optional
         Given initial ``weights`` (K,), ``means`` (K, d) and ``covariances`` ((K, d, d), unit space; each
-        may be missing): then EM runs from there and nowhere else.
+        may be missing), or a partition of the rows: then EM runs from there and nowhere else.
 
     Raises
     ------
@@ -175,13 +176,23 @@ def _on_all_rows(
     return promoted
 
 
-def _climb_from(fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray]) -> None:
-    """Run EM from given parameters only; on large data, most of the way on a sample of the rows."""
+def _climb_from(
+    fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray] | Partition
+) -> None:
+    """Run EM from given parameters, or a given partition of the rows, only; on large data, most of the way
+    on a sample of the rows."""
     kinds = sorted({c.structure.diagonal for c in candidates})
     sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
     search = Search(sketched, fitting.sketch, candidates, fitting.rng, 1)
     plan = fitting.plan
-    jobs = [(c, state_from_given(sketched[c.structure.diagonal], c.k, start)) for c in candidates]
+    jobs = []
+    for c in candidates:
+        diagonal = c.structure.diagonal
+        if isinstance(start, Partition):
+            state = start.state(fitting.data, fitting.frame(diagonal), diagonal=diagonal)
+        else:
+            state = state_from_given(sketched[diagonal], c.k, start)
+        jobs.append((c, state))
     for sample in (True, False):
         found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in kinds}
         rows = {kind: r for kind, r in found.items() if r is not None}

@@ -46,6 +46,7 @@ from .given import (
     given_start,
     unit_covariances,
 )
+from .partition import Partition, given_partition, partition_size
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
@@ -78,6 +79,9 @@ class GaussianMixture(Density):
         Passes over the rows of a final run, at most; and of its polish.
     weights_init, means_init, covariances_init : array, optional
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
+    labels_init, responsibilities_init : array (n,) or (n, K), optional
+        Where to start: the component of every row of X, from 0, or its share in each. EM begins with the
+        M-step (mclust's ``me(z=)``) and runs from there and nowhere else.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
     missing : {"error", "drop", "marginal"}
@@ -133,6 +137,8 @@ class GaussianMixture(Density):
         weights_init: Any = None,
         means_init: Any = None,
         covariances_init: Any = None,
+        labels_init: Any = None,
+        responsibilities_init: Any = None,
         random_state: Any = None,
         missing: str = "error",
         weight_kind: str | None = None,
@@ -145,6 +151,8 @@ class GaussianMixture(Density):
         self.weights_init = weights_init
         self.means_init = means_init
         self.covariances_init = covariances_init
+        self.labels_init = labels_init
+        self.responsibilities_init = responsibilities_init
         self.random_state = random_state
         self.missing = missing
         self.weight_kind = weight_kind
@@ -216,7 +224,10 @@ class GaussianMixture(Density):
                     f"n_components must be a whole number >= 1, 'auto' or several numbers; got {asked!r}."
                 )
             means = self.means_init if self.means_init is not None else self.weights_init
-            return tuple(range(1, MOST_AUTO + 1)) if means is None else (len(np.atleast_1d(means)),)
+            parts = partition_size(self.labels_init, self.responsibilities_init)
+            if means is None:
+                return tuple(range(1, MOST_AUTO + 1)) if parts is None else (parts,)
+            return (len(np.atleast_1d(means)),)
         if isinstance(asked, Iterable):
             sizes = tuple(sorted({whole_number(k, "n_components", least=1) for k in asked}))
             if not sizes:
@@ -257,13 +268,28 @@ class GaussianMixture(Density):
             tol=float(self.tol),
             max_iter=int(self.max_iter),
         )
+        return fit_mixture(data, plan, rng, self._start(data, structures, sizes))
+
+    def _start(
+        self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]
+    ) -> dict[str, np.ndarray] | Partition | None:
+        """Return where EM is told to start, if it is."""
         given = (self.weights_init, self.means_init, self.covariances_init)
-        start = None
-        if any(value is not None for value in given):
-            if len(sizes) > 1:
-                raise ParameterError("Initial parameters need one number of components; give n_components.")
-            start = given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
-        return fit_mixture(data, plan, rng, start)
+        members = (self.labels_init, self.responsibilities_init)
+        parameters_given = any(value is not None for value in given)
+        members_given = any(value is not None for value in members)
+        if not (parameters_given or members_given):
+            return None
+        if parameters_given and members_given:
+            raise ParameterError(
+                "Give initial parameters (weights_init, means_init, covariances_init) or a partition of the "
+                "rows (labels_init or responsibilities_init), not both."
+            )
+        if len(sizes) > 1:
+            raise ParameterError("Initial parameters need one number of components; give n_components.")
+        if members_given:
+            return given_partition(*members, sizes[0], data)
+        return given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
 
     def _bytes(self, n: int, d: int) -> int:
         sizes, structures = self._sizes(), self._structures(d)

@@ -61,7 +61,7 @@ def fit_mixture(
         _search(fitting, feasible or candidates)
     winner = _winner(candidates, data)
     run = winner.runs[0]
-    state, log_likelihood = answer.finished(fitting, winner, run)
+    state, log_likelihood, certificate = answer.finished(fitting, winner, run)
     converged = run.gap < plan.tol or fitting.closed_form(winner.k)
     answer.say(fitting, winner, converged)
     trace = np.minimum([*run.trace, log_likelihood], log_likelihood) + data.log_jacobian
@@ -72,6 +72,7 @@ def fit_mixture(
         trace=tuple(trace.tolist()),
         notes=tuple(fitting.notes),
         search=answer.table(fitting, candidates) if plan.automatic else None,
+        certificate=certificate,
     )
 
 

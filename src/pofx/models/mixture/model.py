@@ -15,24 +15,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr
 
-from ...core.density import Density, in_data_units
+from ...core.density import in_data_units
 from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
 from ...core.units import Units
 from ...errors import NumericalError, ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
-from ...threads import one_blas_thread
-from ...validation import (
-    Columns,
-    check_memory,
-    real_number,
-    restore_exact,
-    restore_filled,
-    rng_from,
-    rows_to_query,
-    whole_number,
-)
+from ...validation import Columns, real_number, whole_number
 from . import gaps, parameters
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
@@ -50,6 +40,7 @@ from .partition import Partition, given_partition, partition_size
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
+from .use import Use
 
 __all__ = ["GaussianMixture"]
 
@@ -57,7 +48,7 @@ MOST_AUTO = 9  # components that n_components="auto" tries
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
 
-class GaussianMixture(Density):
+class GaussianMixture(Use):
     """A mixture of Gaussians.
 
     Parameters
@@ -320,17 +311,20 @@ class GaussianMixture(Density):
         log_p = np.maximum(log_sum_exp(self._logs(params, x)), -np.finfo(float).max)
         return np.where(np.isnan(x).all(axis=1), 0.0, log_p)  # nothing observed: the density is 1
 
-    def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_labelled(
+        self, params: Params, n: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return n rows (unit space) and the component that each was drawn from."""
         k, d = params.means.shape
         label = rng.choice(k, size=n, p=params.weights)
         x = rng.standard_normal((n, d))
         factor = parameters.factors(params)
         if "variances" in params:
-            return params.means[label] + x * factor[label, 0]
+            return params.means[label] + x * factor[label, 0], label
         for c in range(k):
             mine = label == c
             x[mine] = x[mine] @ (factor if factor.ndim == 2 else factor[c]).T
-        return params.means[label] + x
+        return params.means[label] + x, label
 
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
         parameters.check(values, d)
@@ -385,88 +379,6 @@ class GaussianMixture(Density):
             return np.asarray(np.sqrt(params.variances.min(axis=0)))
         own = slice_sd(params.cholesky)
         return own if own.ndim == 1 else own.min(axis=0)
-
-    # ---------------------------------------------------------------- missing values
-
-    def impute(
-        self, X: Any, *, draws: int | None = None, random_state: Any = None, exact: bool = False
-    ) -> Any:
-        """Return the rows with their missing entries filled in, given what is observed of each.
-
-        Parameters
-        ----------
-        X : rows, as for ``fit``, with NaN (None, NA) where an entry is missing
-            Any fitted mixture can do this, whatever its ``missing``.
-        draws : int, optional
-            By default an entry gets its conditional mean E[x_m | x_o]: the best guess, but without spread, so
-            that variances and correlations of the filled rows are too sure. ``draws=m`` gives m data sets
-            drawn from p(x_m | x_o) (multiple imputations at these parameters): analyse each, then compare.
-        random_state : None, int, Generator or RandomState
-            For the draws. A row's draws do not depend on what other rows lack.
-        exact : bool
-            By default entries that are filled in have the recorded precision and dtype of the training data,
-            as in ``sample``; ``exact=True`` leaves them continuous, every column float64.
-
-        Returns
-        -------
-        rows in the container of the training data
-            Observed entries are unchanged, to the last bit. With ``draws=m``: an array (m, n, d), or (m, n)
-            where the training rows were 1-D; for frames and tables a list of m.
-
-        Raises
-        ------
-        DataError
-            For infinities and columns that do not match.
-        """
-        params = self.params_
-        x = rows_to_query(X, params.columns, who=type(self).__name__, missing="marginal")
-        m = 0 if draws is None else whole_number(draws, "draws", least=1)
-        check_memory(8 * (m + 1) * 6 * x.size, f"Filling in {len(x):,} rows {m + 1} times")
-        known, z, rng = ~np.isnan(x), params.units.to(x), rng_from(random_state)
-
-        def given_back(z: np.ndarray) -> Any:
-            rows = np.where(known, x, params.units.back(z))
-            out = (
-                restore_exact(rows, params.columns) if exact else restore_filled(rows, known, params.columns)
-            )
-            if params.columns.container == "pandas" and isinstance(X, type(out)):
-                out.index = X.index
-            return out
-
-        with one_blas_thread():
-            if draws is None:
-                return given_back(gaps.completed(params, z))
-            several = [given_back(one) for one in gaps.drawn(params, z, m, rng)]
-        return np.stack(several) if isinstance(several[0], np.ndarray) else several
-
-    # ---------------------------------------------------------------- clusters and criteria
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the responsibilities: the probability of each component given each row, shape (n, K)."""
-        params = self.params_
-        x = self._query(X)
-        with one_blas_thread():
-            logs = self._logs(params, params.units.to(x))
-            logs = np.maximum(logs, -np.finfo(float).max)  # where every logarithm leaves float64
-            r = np.exp(logs - logs.max(axis=0))
-            return np.ascontiguousarray((r / r.sum(axis=0)).T)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest component of each row, shape (n,)."""
-        return self.predict_proba(X).argmax(axis=1)
-
-    def bic(self, X: Any) -> float:
-        """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative).
-
-        n counts the rows with at least one entry.
-        """
-        x = self._query(X)
-        n = int((~np.isnan(x).all(axis=1)).sum())
-        return float(-2.0 * self._log_density_rows(self.params_, x).sum() + self.n_parameters_ * np.log(n))
-
-    def aic(self, X: Any) -> float:
-        """Return −2 log L + 2 k for these rows; smaller is better."""
-        return float(-2.0 * self.log_density(X).sum() + 2.0 * self.n_parameters_)
 
     # ---------------------------------------------------------------- the field's names, in data units
 

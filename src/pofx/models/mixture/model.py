@@ -247,11 +247,16 @@ class GaussianMixture(Use):
     # ---------------------------------------------------------------- fit
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
+        plan = self._plan(data)
+        return fit_mixture(data, plan, rng, self._start(data, plan.structures, plan.sizes))
+
+    def _plan(self, data: Data) -> Plan:
+        """Return what is asked for, of rows that allow a mixture at all."""
         require_rows(data, 2, "A mixture of Gaussians")
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         structures, sizes = self._structures(data.d), self._sizes()
         automatic = len(structures) * len(sizes) > 1
-        plan = Plan(
+        return Plan(
             structures,
             sizes,
             automatic,
@@ -259,7 +264,6 @@ class GaussianMixture(Use):
             tol=float(self.tol),
             max_iter=int(self.max_iter),
         )
-        return fit_mixture(data, plan, rng, self._start(data, structures, sizes))
 
     def _start(
         self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]

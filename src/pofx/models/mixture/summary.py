@@ -110,7 +110,7 @@ def _numbers(values: Any, digits: int) -> list[str]:
     if largest == 0.0 or not 1e-4 <= largest < 1e7:
         return [f"{v:.{digits - 1}e}" for v in values]
     decimals = max(digits - 1 - math.floor(math.log10(largest)), 0)
-    return [f"{v:.{decimals}f}" for v in values]
+    return [f"{v:z.{decimals}f}" for v in values]
 
 
 def summarise(model: Use, X: Any) -> Summary:

@@ -1,19 +1,25 @@
-"""What else a mixture answers: clusters, criteria, a summary."""
+"""What else a mixture answers: its fit step by step, clusters, criteria, a summary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ...core.density import Density
-from ...core.fold import block_rows
+from ...core.fold import Data, block_rows, survey
 from ...core.params import Params
+from ...errors import ParameterError
 from ...threads import map_ordered, one_blas_thread
 from ...validation import check_memory, restore, restore_exact, rng_from, rows_to_query, whole_number
 from .criteria import odds_against
+from .feasible import possible_sizes, possible_structures
 from .fill import filled
+from .fitting import Fitting, Plan
+from .partition import Partition
+from .steps import EStep, MStep, em_steps, first_state
+from .structures import Structure
 from .summary import Summary, summarise
 
 __all__ = ["Use"]
@@ -54,6 +60,57 @@ class Use(Density):
         with one_blas_thread():
             parts = list(map_ordered(block, range(0, len(x), size)))
         return np.concatenate(parts) if parts else np.empty(0)
+
+    def _plan(self, data: Data) -> Plan:
+        """Return what is asked for."""
+        raise NotImplementedError
+
+    def _start(
+        self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]
+    ) -> dict[str, np.ndarray] | Partition | None:
+        """Return where EM is told to start, if it is."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- the fit, step by step
+
+    def steps(self, X: Any, *, sample_weight: Any = None) -> Iterator[EStep | MStep]:
+        """Yield the steps of EM one by one: M (the start), E, M, E, …, M; the model itself is not fitted.
+
+        Plain EM, without the search for the best start, the acceleration and the last polish of ``fit``. It
+        starts from the given initial parameters, labels or responsibilities, or else from one draw of
+        k-means++ seeds, and ends when less than ``tol`` nats are left to gain, or after ``max_iter`` passes.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for ``fit``. Beyond the rows, one state of the mixture and one record are held; up to 20,000
+            rows a record shows their responsibilities.
+
+        Yields
+        ------
+        MStep or EStep
+            ``kind`` is "M" or "E". Log-likelihoods never fall. ``GaussianMixture.from_params(m.weights,
+            m.means, m.covariances, covariance_type=...)`` is the mixture of a record m.
+
+        Raises
+        ------
+        ParameterError
+            Where several numbers of components or structures are asked for.
+        """
+        self._check()
+        rng = rng_from(self._seed())
+        with one_blas_thread():
+            data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind)
+            plan = self._plan(data)
+            if plan.automatic:
+                raise ParameterError(
+                    "steps shows one mixture: give one n_components and one covariance_type; got "
+                    f"n_components={list(plan.sizes)}, covariance_type={[s.name for s in plan.structures]}."
+                )
+            fitting = Fitting(data, plan, rng)
+            s, k = possible_structures(fitting)[0], possible_sizes(fitting)[0]
+            state = first_state(fitting, s, k, self._start(data, plan.structures, plan.sizes))
+        return em_steps(fitting, s, state)
 
     # ---------------------------------------------------------------- clusters
 

@@ -13,6 +13,7 @@ from ...core.params import Params
 from ...errors import ParameterError
 from ...threads import map_ordered, one_blas_thread
 from ...validation import check_memory, restore, restore_exact, rng_from, rows_to_query, whole_number
+from .clusters import Clusters, merge_by_entropy
 from .criteria import odds_against
 from .feasible import possible_sizes, possible_structures
 from .fill import filled
@@ -139,6 +140,24 @@ class Use(Density):
             return np.asarray(odds / (1.0 + odds))
 
         return self._by_blocks(X, doubt)
+
+    def merge_components(self, X: Any) -> Clusters:
+        """Return clusters made of components that overlap: merged two at a time by the entropy of the rows.
+
+        Components are not clusters: a group that is not Gaussian takes several. The density stays as it is.
+
+        Parameters
+        ----------
+        X : rows
+            Whose responsibilities decide; those of the fit, as a rule.
+
+        Returns
+        -------
+        Clusters
+            The hierarchy with ``labels(n)``, ``groups(n)`` and ``proba(n)`` for every number of clusters,
+            the entropy of each and the number that it suggests (Baudry et al. 2010; mclust's ``clustCombi``).
+        """
+        return merge_by_entropy(self.predict_proba(X))
 
     def sample(
         self, n: int = 1, *, random_state: Any = None, exact: bool = False, return_labels: bool = False

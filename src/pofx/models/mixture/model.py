@@ -15,12 +15,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr
 
-from ...core.density import in_data_units
 from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
 from ...core.units import Units
-from ...errors import NumericalError, ParameterError
+from ...errors import ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
 from ...validation import Columns, real_number, whole_number
 from . import gaps, parameters
@@ -400,14 +399,9 @@ class GaussianMixture(Use):
     def covariances_(self) -> np.ndarray:
         """The covariances, data units, in scikit-learn's shape for ``covariance_type_``."""
         params = self.params_
-        if "variances" not in params:
-            return in_data_units(self._own_covariances(params), params.units, "covariances_")
-        with np.errstate(over="ignore", under="ignore"):
-            out = np.ldexp(params.variances, 2 * params.units.exponent)
-        if not np.isfinite(out).all():
-            raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
-        spheres = len(structure(params.covariance_type).covariances_shape(*out.shape)) == 1
-        return out[:, 0] if spheres else out
+        d = params.means.shape[1]
+        own = params.variances if "variances" in params else self._own_covariances(params).reshape(-1, d, d)
+        return parameters.shaped(own, params.units, structure(params.covariance_type))
 
     @property
     def n_components_(self) -> int:

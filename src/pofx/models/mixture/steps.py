@@ -17,12 +17,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...core.density import in_data_units
 from ...threads import one_blas_thread
 from .centred import component_logs
 from .em import Mixtures
 from .fitting import Fitting
 from .given import state_from_given
+from .parameters import shaped
 from .partition import Partition
 from .starts import labels_from_seeds, state_from_labels
 from .structures import Structure
@@ -144,13 +144,8 @@ def _remaining(trace: list[float]) -> float:
 def _record(
     iteration: int, weights: np.ndarray, means: np.ndarray, cov: np.ndarray, fitting: Fitting, s: Structure
 ) -> MStep:
-    units, (k, d) = fitting.data.units, means.shape
-    own = fitting.frame(s.diagonal).covariances_back(cov)
-    if s.diagonal:
-        covariances = np.ldexp(own, 2 * units.exponent)
-        covariances = covariances[:, 0] if s.covariances_shape(k, d) == (k,) else covariances
-    else:
-        covariances = in_data_units(own[0] if s.shared else own, units, "covariances")
+    units = fitting.data.units
+    covariances = shaped(fitting.frame(s.diagonal).covariances_back(cov), units, s)
     return MStep(iteration, _frozen(weights), _frozen(units.back(means)), _frozen(covariances))
 
 

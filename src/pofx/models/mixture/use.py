@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...threads import map_ordered, one_blas_thread
 from ...validation import (
     check_memory,
     one_of,
+    real_number,
     restore,
     restore_exact,
     rng_from,
@@ -28,6 +30,7 @@ from .feasible import possible_sizes, possible_structures
 from .fill import filled
 from .fitting import Fitting, Plan
 from .partition import Partition
+from .ratio_test import RatioTest, RatioTests, ratio_test
 from .standard_errors import KINDS, StandardErrors, bootstrap
 from .steps import EStep, MStep, em_steps, first_state
 from .structures import Structure
@@ -71,6 +74,10 @@ class Use(Density):
         with one_blas_thread():
             parts = list(map_ordered(block, range(0, len(x), size)))
         return np.concatenate(parts) if parts else np.empty(0)
+
+    def _structures(self, d: int | None = None) -> tuple[Structure, ...]:
+        """Return the structures that are asked for."""
+        raise NotImplementedError
 
     def _plan(self, data: Data) -> Plan:
         """Return what is asked for."""
@@ -266,6 +273,69 @@ class Use(Density):
         z, w = self._rows(X, sample_weight)
         with one_blas_thread():
             return bootstrap(params, z, w, kind=kind, n_boot=n_boot, rng=rng_from(random_state))
+
+    def bootstrap_lrt(
+        self,
+        X: Any,
+        *,
+        sample_weight: Any = None,
+        n_components: int | None = None,
+        max_components: int = 9,
+        n_boot: int = 99,
+        level: float = 0.05,
+        random_state: Any = 0,
+    ) -> RatioTests:
+        """Test how many components there are: K against K + 1, for K = 1, 2, … until not rejected.
+
+        The likelihood ratio's distribution is simulated by samples of the mixture fitted with K (McLachlan
+        1987; mclust's ``mclustBootstrapLRT``). The model itself is not fitted; its ``covariance_type`` and
+        search are used.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for ``fit``.
+        n_components : int, optional
+            Test this K alone.
+        max_components : int
+            The largest K that is tested.
+        n_boot : int
+            Samples drawn for each K: p values are multiples of 1 / (n_boot + 1).
+        level : float
+            Up to which p value K components are rejected.
+
+        Raises
+        ------
+        ParameterError
+            Where several structures are asked for.
+        """
+        names = [s.name for s in self._structures()]
+        if len(names) > 1:
+            raise ParameterError(
+                f"bootstrap_lrt needs one covariance_type, such as covariance_type='full'; got {names}."
+            )
+        n_boot = whole_number(n_boot, "n_boot", least=1)
+        level = real_number(level, "level", above=0.0, below=1.0)
+        rng = np.random.default_rng(rng_from(random_state).integers(0, 2**63, 4))
+        if n_components is not None:
+            sizes = [whole_number(n_components, "n_components", least=1)]
+        else:
+            sizes = list(range(1, 1 + whole_number(max_components, "max_components", least=1)))
+        none = dict.fromkeys(("weights_init", "means_init", "covariances_init"))
+        none |= dict.fromkeys(("labels_init", "responsibilities_init"))
+        tests: list[RatioTest] = []
+        for k in sizes:
+            lower = type(self)(**{**self.get_params(deep=False), **none, "n_components": k})
+            lower.fit(X, sample_weight=sample_weight)
+            z, w = lower._rows(X, sample_weight)
+            params = lower.params_
+            with one_blas_thread():
+                test = ratio_test(params, partial(lower._draw, params), z, w, n_boot=n_boot, rng=rng)
+            tests.append(test)
+            if test.p_value > level:
+                break
+        rejected = tests[-1].p_value <= level
+        return RatioTests(names[0], level, tuple(tests), tests[-1].n_components + int(rejected))
 
     def _rows(self, X: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return rows in unit space and their weights, those of weight zero left out."""

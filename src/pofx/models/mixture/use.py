@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core.density import Density
 from ...core.fold import Data, block_rows, survey
+from ...core.modes import Modes
 from ...core.params import Params
 from ...errors import DataError, ParameterError
 from ...threads import map_ordered, one_blas_thread
@@ -29,6 +30,7 @@ from .criteria import odds_against
 from .feasible import possible_sizes, possible_structures
 from .fill import filled
 from .fitting import Fitting, Plan
+from .modes import find_modes
 from .partition import Partition
 from .ratio_test import RatioTest, RatioTests, ratio_test
 from .standard_errors import KINDS, StandardErrors, bootstrap
@@ -175,6 +177,17 @@ class Use(Density):
             the entropy of each and the number that it suggests (Baudry et al. 2010; mclust's ``clustCombi``).
         """
         return merge_by_entropy(self.predict_proba(X))
+
+    def modes(self) -> Modes:
+        """Return the local maxima of the density, densest first, in data units.
+
+        Climbs start from every mean and from between every two (Li, Ray and Lindsay 2007); there may be
+        fewer modes than components, and in several columns more. ``shares`` are the weights of the
+        components whose means climb to each mode.
+        """
+        params = self.params_
+        with one_blas_thread():
+            return find_modes(params)
 
     def sample(
         self, n: int = 1, *, random_state: Any = None, exact: bool = False, return_labels: bool = False

@@ -85,7 +85,7 @@ def test_the_gradient_by_responsibilities_is_the_numerical_one(kind, rows):
     np.testing.assert_allclose(towards, n / weights - total, rtol=1e-6)
     expected = np.sqrt((weights * np.array(towards) ** 2).sum() / total)
     assert certificate.gradient["weights"] == pytest.approx(expected, rel=1e-6)
-    assert certificate.multiplier == pytest.approx(np.mean(towards) + total, rel=1e-6)
+    assert certificate.multiplier == pytest.approx(np.max(towards) + total, rel=1e-6)
 
     # Means: information n_k Σ_k⁻¹.
     full = np.stack([np.diag(np.broadcast_to(c, 2)) if np.ndim(c) < 2 else c for c in covariances])
@@ -133,6 +133,19 @@ def test_at_the_optimum_it_vanishes_and_the_multiplier_is_the_sum_of_the_weights
     assert set(certificate.gradient) == {"weights", "means", "covariances"}
     assert max(certificate.gradient.values()) < 1e-6
     assert certificate.multiplier == pytest.approx(w.sum(), rel=1e-6)
+
+
+def test_the_multiplier_bounds_what_other_weights_could_gain(rows):
+    x, w = rows
+    weights, means, covariances = some_parameters("full")
+    certificate = by_responsibilities("full", x, w, weights, means, covariances)
+
+    def log_likelihood(a):
+        return float(w @ pofx.GaussianMixture.from_params([a, 1.0 - a], means, covariances).log_density(x))
+
+    best = max(log_likelihood(a) for a in np.linspace(0.01, 0.99, 99))
+    gain = best - log_likelihood(weights[0])
+    assert 0.1 < gain <= certificate.multiplier - w.sum()
 
 
 def test_half_the_square_predicts_the_gain_of_a_step(rows):

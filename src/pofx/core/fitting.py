@@ -21,7 +21,8 @@ class Certificate:
         For each block of parameters, the length of the gradient in standard errors: the root of gᵀ I⁻¹ g,
         I the information. Half its square is about the gain, in nats, of a step along it. No units.
     multiplier : float, optional
-        The Lagrange multiplier of weights that sum to one; at an optimum the sum of the rows' weights.
+        The Lagrange multiplier of weights that sum to one; at an optimum the sum of the rows' weights. What
+        is above that, in nats, bounds the gain from other weights.
     """
 
     gradient: Mapping[str, float]

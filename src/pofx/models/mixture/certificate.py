@@ -8,14 +8,17 @@ log-likelihood, responsibilities r_ik held (weighted: n_k = Σ_i w_i r_ik):
     ∂L/∂Σ_k = ½ Σ_k⁻¹ (W_k − n_k Σ_k) Σ_k⁻¹,    W_k = Σ_i w_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ
 
 The weights sum to one, so at an optimum all n_k/α_k are one number, the multiplier of that constraint; and as
-Σ_k n_k = Σ_i w_i, it is Σ_i w_i. In the metric of the complete-data information (α: that of a multinomial;
+Σ_k n_k = Σ_i w_i, it is Σ_i w_i. The largest n_k/α_k is reported: it is never below Σ_i w_i, and as L is
+concave in the weights, its excess bounds what other weights could gain. (Where a weight goes to zero, its own
+n_k/α_k may be less at an optimum.) In the metric of the complete-data information (α: that of a multinomial;
 μ_k: n_k Σ_k⁻¹; Σ_k: ½ n_k Σ_k⁻¹ ⊗ Σ_k⁻¹) the squared lengths of the three gradients are
 
     Σ_k (n_k − α_k Σw)² / (α_k Σw),   Σ_k n_k δ_kᵀ Σ_k⁻¹ δ_k,   Σ_k ½ n_k tr (Σ_k⁻¹ (Σ_k⁺ − Σ_k))²
 
 with δ_k = Σ_i w_i r_ik (x_i − μ_k) / n_k, and Σ_k⁺ = W_k / n_k where every component has its own covariance.
 Where covariances share something, Σ_k⁺ is what the M-step makes of the W_k: Σ⁺ = Σ exactly where the gradient
-along the structure is zero (or points below the floor of the eigenvalues).
+along the structure is zero (or points below the floor of the eigenvalues). Under a prior, all this is of the
+log posterior, by the steps that its M-step still makes.
 
 References
 ----------
@@ -72,5 +75,5 @@ def certificate_of(mixtures: Mixtures, state: np.ndarray, reached: np.ndarray, r
     }
     return Certificate(
         {name: float(np.sqrt(max(value, 0.0))) for name, value in squares.items()},
-        float((n / np.maximum(weights, 1e-250)).mean()),
+        float((n / np.maximum(weights, 1e-250)).max()),
     )

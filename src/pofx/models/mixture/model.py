@@ -32,10 +32,11 @@ from .given import (
     check_means,
     check_membership,
     check_weights,
-    given_start,
     unit_covariances,
 )
-from .partition import Partition, given_partition, partition_size
+from .map_fit import fit_posterior
+from .partition import Partition, given_first, partition_size
+from .prior import given_prior
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
@@ -72,6 +73,11 @@ class GaussianMixture(Use):
     labels_init, responsibilities_init : array (n,) or (n, K), optional
         Where to start: the component of every row of X, from 0, or its share in each. EM begins with the
         M-step (mclust's ``me(z=)``) and runs from there and nowhere else.
+    prior : None, True or mapping, optional
+        A conjugate prior on means and covariances, which keeps components from shrinking onto few rows: the
+        fit is then the mode of the posterior, as mclust's ``priorControl``. ``True`` for its defaults, or
+        ``{"shrinkage": 0.01, "mean": ..., "dof": ..., "scale": ...}``, data units
+        (:mod:`pofx.models.mixture.prior`). For EII, VII, EEI, VVI, EEE and VVV.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
     missing : {"error", "drop", "marginal"}
@@ -129,6 +135,7 @@ class GaussianMixture(Use):
         covariances_init: Any = None,
         labels_init: Any = None,
         responsibilities_init: Any = None,
+        prior: Any = None,
         random_state: Any = None,
         missing: str = "error",
         weight_kind: str | None = None,
@@ -143,6 +150,7 @@ class GaussianMixture(Use):
         self.covariances_init = covariances_init
         self.labels_init = labels_init
         self.responsibilities_init = responsibilities_init
+        self.prior = prior
         self.random_state = random_state
         self.missing = missing
         self.weight_kind = weight_kind
@@ -205,6 +213,7 @@ class GaussianMixture(Use):
             whole_number(self.n_init, "n_init", least=1)
         real_number(self.tol, "tol", above=0.0)
         whole_number(self.max_iter, "max_iter", least=1)
+        given_prior(self.prior)
 
     def _sizes(self) -> tuple[int, ...]:
         asked = self.n_components
@@ -246,8 +255,11 @@ class GaussianMixture(Use):
     # ---------------------------------------------------------------- fit
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
-        plan = self._plan(data)
-        return fit_mixture(data, plan, rng, self._start(data, plan.structures, plan.sizes))
+        plan, prior = self._plan(data), given_prior(self.prior)
+        start = self._start(data, plan.structures, plan.sizes)
+        if prior is not None:
+            return fit_posterior(data, plan, rng, start, prior)
+        return fit_mixture(data, plan, rng, start)
 
     def _plan(self, data: Data) -> Plan:
         """Return what is asked for, of rows that allow a mixture at all."""
@@ -269,21 +281,7 @@ class GaussianMixture(Use):
     ) -> dict[str, np.ndarray] | Partition | None:
         """Return where EM is told to start, if it is."""
         given = (self.weights_init, self.means_init, self.covariances_init)
-        members = (self.labels_init, self.responsibilities_init)
-        parameters_given = any(value is not None for value in given)
-        members_given = any(value is not None for value in members)
-        if not (parameters_given or members_given):
-            return None
-        if parameters_given and members_given:
-            raise ParameterError(
-                "Give initial parameters (weights_init, means_init, covariances_init) or a partition of the "
-                "rows (labels_init or responsibilities_init), not both."
-            )
-        if len(sizes) > 1:
-            raise ParameterError("Initial parameters need one number of components; give n_components.")
-        if members_given:
-            return given_partition(*members, sizes[0], data)
-        return given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
+        return given_first(given, (self.labels_init, self.responsibilities_init), data, structures, sizes)
 
     def _bytes(self, n: int, d: int) -> int:
         sizes, structures = self._sizes(), self._structures(d)

@@ -17,8 +17,10 @@ from ...errors import ParameterError
 from ...maths.moments import Moments
 from .batch import lower_triangle
 from .frame import Frame
+from .given import given_start
+from .structures import Structure
 
-__all__ = ["Partition", "given_partition", "partition_size"]
+__all__ = ["Partition", "given_first", "given_partition", "partition_size"]
 
 SUM = 1e-6  # by what the responsibilities of a row may differ from one in total
 
@@ -69,6 +71,31 @@ def partition_size(labels: Any, responsibilities: Any) -> int | None:
     a = _array(labels, "labels_init", 1)
     a = a[np.isfinite(a)]
     return 1 + int(a.max()) if len(a) and a.max() >= 0 else 1
+
+
+def given_first(
+    given: tuple[Any, Any, Any],
+    members: tuple[Any, Any],
+    data: Data,
+    structures: tuple[Structure, ...],
+    sizes: tuple[int, ...],
+) -> dict[str, np.ndarray] | Partition | None:
+    """Return where EM is told to start, checked: by (weights, means, covariances) or (labels,
+    responsibilities); None where nothing is given."""
+    parameters_given = any(value is not None for value in given)
+    members_given = any(value is not None for value in members)
+    if not (parameters_given or members_given):
+        return None
+    if parameters_given and members_given:
+        raise ParameterError(
+            "Give initial parameters (weights_init, means_init, covariances_init) or a partition of the "
+            "rows (labels_init or responsibilities_init), not both."
+        )
+    if len(sizes) > 1:
+        raise ParameterError("Initial parameters need one number of components; give n_components.")
+    if members_given:
+        return given_partition(*members, sizes[0], data)
+    return given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
 
 
 def given_partition(labels: Any, responsibilities: Any, k: int, data: Data) -> Partition | None:

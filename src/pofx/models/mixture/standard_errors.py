@@ -30,6 +30,7 @@ from .em import Mixtures, climb
 from .expanded import CACHE_ELEMENTS, coefficients, features, own_moments
 from .frame import Frame
 from .parameters import shaped, state_of
+from .prior import ConjugatePrior, PosteriorRows
 from .rows import Rows
 from .structures import Structure, structure
 
@@ -92,6 +93,7 @@ class _ReweightedRows(Rows):
     def __init__(self, y: np.ndarray, w: np.ndarray, total: float, frame: Frame, *, diagonal: bool) -> None:
         self.y, self.w, self.total, self.frame, self.diagonal = y, w, total, frame, diagonal
         self.n, self.d = y.shape
+        self.largest = 0.0  # what the choice of another form goes by; there is one form here
 
     def e_step(
         self,
@@ -127,7 +129,14 @@ class _ReweightedRows(Rows):
 
 
 def bootstrap(
-    params: Params, z: np.ndarray, w: np.ndarray, *, kind: str, n_boot: int, rng: np.random.Generator
+    params: Params,
+    z: np.ndarray,
+    w: np.ndarray,
+    *,
+    kind: str,
+    n_boot: int,
+    rng: np.random.Generator,
+    prior: ConjugatePrior | None = None,
 ) -> StandardErrors:
     """Return the standard errors of a mixture's parameters.
 
@@ -137,6 +146,8 @@ def bootstrap(
         The fitted mixture.
     z, w : ndarray (n, d), (n,)
         The rows, unit space, and their positive weights.
+    prior : ConjugatePrior, optional
+        Under which the mixture was fitted; its defaults are those of the rows, not of every replicate.
 
     Raises
     ------
@@ -145,13 +156,16 @@ def bootstrap(
     """
     s, k = structure(params.covariance_type), len(params.weights)
     total = float(w.sum())
-    frame = Frame.of(Moments.of(z, w), params.units.exponent, diagonal=s.diagonal)
+    moments = Moments.of(z, w)
+    frame = Frame.of(moments, params.units.exponent, diagonal=s.diagonal)
     y, start = frame.rows(z), state_of(params, frame, total)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     at_once = max(1, min(n_boot, HELD // len(z)))
     for first in range(0, n_boot, at_once):
         b = min(at_once, n_boot - first)
-        rows = _ReweightedRows(y, _weights(kind, w, total, b, rng), total, frame, diagonal=s.diagonal)
+        rows: Rows = _ReweightedRows(y, _weights(kind, w, total, b, rng), total, frame, diagonal=s.diagonal)
+        if prior is not None:
+            rows = PosteriorRows(rows, prior, s, params.units, moments)
         refits = _Refits(k, s, np.arange(b))
         out = climb(refits, np.tile(start, b), rows, tol=TOL, max_iter=PASSES)
         good = [state for state, low in zip(out.states, out.low, strict=True) if not low]

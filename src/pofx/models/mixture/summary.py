@@ -130,6 +130,8 @@ def summarise(model: Use, X: Any) -> Summary:
         for row in fit.search or ():
             if (row["covariance_type"], row["n_components"]) == kind:
                 icl = row.get("icl")
+                # Under a prior the trace is the posterior's.
+                log_likelihood = row["log_likelihood"] if model.prior else log_likelihood
         icl = -2.0 * log_likelihood + k * math.log(n) if len(weights) == 1 else icl
     sd = np.sqrt(np.diagonal(model._own_covariances(params), 0, -2, -1))
     sd = np.ldexp(np.broadcast_to(sd, params.means.shape), params.units.exponent)

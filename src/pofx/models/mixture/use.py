@@ -12,7 +12,7 @@ from ...core.density import Density
 from ...core.fold import Data, block_rows, survey
 from ...core.modes import Modes
 from ...core.params import Params
-from ...errors import DataError, ParameterError
+from ...errors import DataError, ParameterError, UnsupportedError
 from ...threads import map_ordered, one_blas_thread
 from ...validation import (
     check_memory,
@@ -32,6 +32,7 @@ from .fill import filled
 from .fitting import Fitting, Plan
 from .modes import find_modes
 from .partition import Partition
+from .prior import given_prior
 from .ratio_test import RatioTest, RatioTests, ratio_test
 from .standard_errors import KINDS, StandardErrors, bootstrap
 from .steps import EStep, MStep, em_steps, first_state
@@ -45,6 +46,8 @@ FAR = -np.finfo(float).max  # where every logarithm leaves float64
 
 class Use(Density):
     """Methods of :class:`pofx.GaussianMixture` beyond the contract."""
+
+    prior: Any
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:
         """Return log(w_k N(x_i; μ_k, Σ_k)) for rows of unit space, (K, n)."""
@@ -118,6 +121,7 @@ class Use(Density):
             Where several numbers of components or structures are asked for.
         """
         self._check()
+        self._refuse_prior("steps")
         rng = rng_from(self._seed())
         with one_blas_thread():
             data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind)
@@ -285,7 +289,12 @@ class Use(Density):
         n_boot = whole_number(n_boot, "n_boot", least=2)
         z, w = self._rows(X, sample_weight)
         with one_blas_thread():
-            return bootstrap(params, z, w, kind=kind, n_boot=n_boot, rng=rng_from(random_state))
+            prior, rng = given_prior(self.prior), rng_from(random_state)
+            return bootstrap(params, z, w, kind=kind, n_boot=n_boot, rng=rng, prior=prior)
+
+    def _refuse_prior(self, what: str) -> None:
+        if given_prior(self.prior) is not None:
+            raise UnsupportedError(f"{what} is of maximum likelihood; leave out prior=.")
 
     def bootstrap_lrt(
         self,
@@ -322,6 +331,7 @@ class Use(Density):
         ParameterError
             Where several structures are asked for.
         """
+        self._refuse_prior("bootstrap_lrt")
         names = [s.name for s in self._structures()]
         if len(names) > 1:
             raise ParameterError(

@@ -105,7 +105,7 @@ def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) ->
 def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
     """Return the candidates as plain data, log-likelihoods and criteria in data units."""
     data, plan = fitting.data, fitting.plan
-    certainties = log_certainties(fitting, candidates)
+    certainties = log_certainties(fitting, candidates, values)
     shift = data.log_jacobian
     leader = min((c.bic(data.total, data.d) for c in candidates), default=math.inf)
     table = []

@@ -10,10 +10,12 @@ negative).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from . import gaps
 from .candidate import Candidate
 from .em import Mixtures
 from .expanded import CACHE_ELEMENTS, coefficients, features, n_features
@@ -31,16 +33,36 @@ def odds_against(logs: np.ndarray) -> np.ndarray:
     return np.asarray(ratio.sum(axis=0))
 
 
-def log_certainties(fitting: Fitting, candidates: Sequence[Candidate]) -> list[float | None]:
-    """Return Σ_i w_i log r_{i,z(i)} over all rows for candidates that have a solution, in one pass."""
+Values = Callable[[Fitting, Candidate, np.ndarray], Mapping[str, Any]]
+
+
+def log_certainties(fitting: Fitting, candidates: Sequence[Candidate], values: Values) -> list[float | None]:
+    """Return Σ_i w_i log r_{i,z(i)} over all rows for candidates that have a solution, in one pass.
+
+    ``values`` makes parameters (unit space) of a candidate's state.
+    """
     found: dict[int, float] = {}
+    if not fitting.data.complete:
+        mine = [c for c in candidates if c.runs and c.k > 1]
+        several = [values(fitting, c, c.runs[0].state) for c in mine]
+        found = {id(c): float(v) for c, v in zip(mine, _with_gaps(fitting, several), strict=True)}
+        return [found.get(id(c), 0.0) if c.runs else None for c in candidates]
     for diagonal in (False, True):
         mine = [c for c in candidates if c.runs and c.structure.diagonal == diagonal and c.k > 1]
         mine.sort(key=lambda c: c.k)
         if mine:
-            values = _together(fitting, mine, diagonal)
-            found |= {id(c): float(v) for c, v in zip(mine, values, strict=True)}
+            sums = _together(fitting, mine, diagonal)
+            found |= {id(c): float(v) for c, v in zip(mine, sums, strict=True)}
     return [found.get(id(c), 0.0) if c.runs else None for c in candidates]
+
+
+def _with_gaps(fitting: Fitting, several: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """The same where entries are missing: of what is observed of each row."""
+
+    def block(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.array([-np.log1p(odds_against(gaps.logs(v, x))) @ w for v in several])
+
+    return np.asarray(fitting.data.fold(block))
 
 
 def _together(fitting: Fitting, candidates: Sequence[Candidate], diagonal: bool) -> np.ndarray:

@@ -190,7 +190,7 @@ def _climb_from(
     for c in candidates:
         diagonal = c.structure.diagonal
         if isinstance(start, Partition):
-            state = start.state(fitting.data, fitting.frame(diagonal), diagonal=diagonal)
+            state = start.state(fitting, diagonal)
         else:
             state = state_from_given(sketched[diagonal], c.k, start)
         jobs.append((c, state))

@@ -62,7 +62,7 @@ def fit_posterior(
     state, value, reached = polish(mixtures, run.state, rows, plan.max_iter if converged else 1)
     winner.runs[0].state, winner.runs[0].log_likelihood = state, _log_likelihood(inner, mixtures, state)
     answer.say(fitting, winner, converged)
-    constant = inner.total * inner.frame.log_det + data.total * data.units.log_jacobian
+    constant = inner.total * inner.frame.log_det + data.log_jacobian
     trace = np.minimum([*run.trace, value], value) + constant
     chosen = f", chosen by BIC among {len(candidates)} candidates" if plan.automatic else ""
     what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {winner.structure!r}{chosen}"
@@ -92,7 +92,7 @@ def _given_jobs(
     for c in candidates:
         diagonal = c.structure.diagonal
         if isinstance(start, Partition):
-            state = start.state(fitting.data, fitting.frame(diagonal), diagonal=diagonal)
+            state = start.state(fitting, diagonal)
         else:
             state = state_from_given(fitting.sketch_rows(diagonal), c.k, start)
         jobs.append((c, state))

@@ -16,7 +16,7 @@ from ...core.fold import Data
 from ...errors import ParameterError
 from ...maths.moments import Moments
 from .batch import lower_triangle
-from .frame import Frame
+from .fitting import Fitting
 from .given import given_start
 from .structures import Structure
 
@@ -40,12 +40,17 @@ class Partition:
     member: np.ndarray
     k: int
 
-    def state(self, data: Data, frame: Frame, *, diagonal: bool) -> np.ndarray:
-        """Return the state (p, K): one pass over the rows, in memory of a block."""
+    def state(self, fitting: Fitting, diagonal: bool) -> np.ndarray:
+        """Return the state (p, K): one pass over the rows, in memory of a block.
+
+        Missing entries count as what one Gaussian for all rows expects there.
+        """
+        frame, one = fitting.frame(diagonal), fitting.one
         found: list[Moments | None] = [None] * self.k
         at = 0
-        for x, w in data.blocks():
-            y, member = frame.rows(x), self.member[at : at + len(x)]
+        for x, w in fitting.data.blocks():
+            y = frame.rows(x if one is None else one.completed(x))
+            member = self.member[at : at + len(x)]
             at += len(x)
             for c in range(self.k):
                 share = w * (member == c if member.ndim == 1 else member[:, c])

@@ -162,7 +162,7 @@ class PosteriorRows(Rows):
     ) -> None:
         self.inner, self.s = rows, s
         self.n, self.d, self.total = rows.n, rows.d, rows.total
-        self.diagonal, self.frame, self.largest = rows.diagonal, rows.frame, rows.largest
+        self.diagonal, self.frame = rows.diagonal, rows.frame
         d = rows.d
         self.kappa, self.nu = prior.shrinkage, d + 2.0 if prior.dof is None else prior.dof
         if not self.nu > d - 1:

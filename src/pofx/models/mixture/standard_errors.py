@@ -93,7 +93,6 @@ class _ReweightedRows(Rows):
     def __init__(self, y: np.ndarray, w: np.ndarray, total: float, frame: Frame, *, diagonal: bool) -> None:
         self.y, self.w, self.total, self.frame, self.diagonal = y, w, total, frame, diagonal
         self.n, self.d = y.shape
-        self.largest = 0.0  # what the choice of another form goes by; there is one form here
 
     def e_step(
         self,

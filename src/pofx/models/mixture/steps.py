@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...threads import one_blas_thread
+from . import gaps
 from .centred import component_logs
 from .em import Mixtures
 from .fitting import Fitting
@@ -81,9 +82,8 @@ def first_state(
     fitting: Fitting, s: Structure, k: int, start: dict[str, np.ndarray] | Partition | None
 ) -> np.ndarray:
     """Return the state (p, K) from which EM starts: the given one, or the clusters of k-means++ seeds."""
-    data, frame = fitting.data, fitting.frame(s.diagonal)
     if isinstance(start, Partition):
-        return start.state(data, frame, diagonal=s.diagonal)
+        return start.state(fitting, s.diagonal)
     sketch = fitting.sketch_rows(s.diagonal)
     if start is not None:
         state = state_from_given(sketch, k, start)
@@ -93,7 +93,7 @@ def first_state(
         if k > 1:
             labels = labels_from_seeds(scaled, w, [k], 1, fitting.rng)[k]
         state = state_from_labels(sketch, labels, k)
-    state[0] *= data.total / state[0].sum()
+    state[0] *= fitting.data.total / state[0].sum()
     return state
 
 
@@ -106,7 +106,7 @@ def em_steps(fitting: Fitting, s: Structure, state: np.ndarray) -> Iterator[ESte
     data, rows = fitting.data, fitting.all_rows(s.diagonal)
     mixtures, d = Mixtures([state.shape[1]], [s]), fitting.data.d
     shown = fitting.data.all() if data.n <= SHOWN else None
-    constant = rows.total * rows.frame.log_det + data.total * data.units.log_jacobian
+    constant = rows.total * rows.frame.log_det + data.log_jacobian
     iteration, done = 0, False
     trace: list[float] = []
     while True:
@@ -153,8 +153,12 @@ def _responsibilities(
     z: np.ndarray, log_weight: np.ndarray, means: np.ndarray, cov: np.ndarray, fitting: Fitting, s: Structure
 ) -> np.ndarray:
     own = fitting.frame(s.diagonal).covariances_back(cov)
-    factor = np.sqrt(own)[:, None, :] if s.diagonal else np.linalg.cholesky(own)
-    logs = component_logs(z, log_weight, means, factor)
+    if np.isnan(z).any():
+        shape = {"variances": own} if s.diagonal else {"cholesky": np.linalg.cholesky(own)}
+        logs = gaps.logs({"weights": np.exp(log_weight), "means": means, **shape}, z)
+    else:
+        factor = np.sqrt(own)[:, None, :] if s.diagonal else np.linalg.cholesky(own)
+        logs = component_logs(z, log_weight, means, factor)
     r = np.exp(logs - logs.max(axis=0))
     return _frozen(np.ascontiguousarray((r / r.sum(axis=0)).T))
 

@@ -121,7 +121,8 @@ def summarise(model: Use, X: Any) -> Summary:
     log_likelihood = icl = counts = None
     if X is not None:
         log_p = model.log_density(X)
-        n, log_likelihood = float(len(log_p)), float(log_p.sum())
+        known = ~np.isnan(model._query(X)).all(axis=1)  # rows with at least one entry
+        n, log_likelihood = float(known.sum()), float(log_p.sum())
         icl = model.icl(X)
         counts = tuple(np.bincount(model.predict(X), minlength=len(weights)).tolist())
     elif fit.trace:

@@ -310,8 +310,26 @@ def test_all_and_auto_are_what_is_compared():
         for other in STRUCTURES:
             if structure(name).contains(other) and row["regular"]:
                 assert row["log_likelihood"] >= table[other.name, k]["log_likelihood"] - 1e-6
-    four = pofx.GaussianMixture([1, 2], n_init=2).fit(x)
+    wide = np.random.default_rng(0).normal(size=(40, 11))
+    four = pofx.GaussianMixture([1, 2], n_init=1).fit(wide)
     assert {r["covariance_type"] for r in four.fit_.search} == set(AUTO)
+
+
+def test_auto_finds_what_all_finds_and_says_what_it_left_out():
+    x = groups(90)
+    auto, everything = (pofx.GaussianMixture([1, 2, 3], covariance_type=t).fit(x) for t in ("auto", "all"))
+    assert auto.bic(x) <= everything.bic(x) + 1e-4
+    assert len(auto.fit_.search) == len(everything.fit_.search) == 42
+    left_out = [r for r in auto.fit_.search if r["log_likelihood"] is None]
+    assert left_out
+    assert all("contains it" in r["why"] for r in left_out)
+    # What was left out could not have won: the table of all candidates agrees.
+    table = {(r["covariance_type"], r["n_components"]): r["bic"] for r in everything.fit_.search}
+    assert all(table[r["covariance_type"], r["n_components"]] > auto.bic(x) - 1e-4 for r in left_out)
+
+
+def test_one_column_has_two_structures():
+    x = groups(90)
     line = pofx.GaussianMixture([1, 2], covariance_type="all", n_init=2).fit(x[:, 0])
     assert {r["covariance_type"] for r in line.fit_.search} == {"full", "tied"}
 

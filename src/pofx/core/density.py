@@ -106,6 +106,10 @@ class Density(Hooks):
         ------
         DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
         """
+        return self._fit_rows(X, sample_weight)
+
+    def _fit_rows(self, X: Any, sample_weight: Any, errors: Any = None) -> Self:
+        """Fit, for a public method that knows more of the rows than the contract does; see :func:`survey`."""
         started = time.monotonic()
         self._check_missing()
         if self.weight_kind is not None:
@@ -114,7 +118,7 @@ class Density(Hooks):
         rng = rng_from(self._seed())
         self._check_memory(*_shape(X))  # before anything is read: X may be a virtual array
         with one_blas_thread():
-            data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind)
+            data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind, errors=errors)
             self._check_memory(data.n, data.d)
             said = _said_of(data.columns)
             values, outcome = self._fit(data, rng)
@@ -478,7 +482,7 @@ def _said_of(columns: Columns) -> tuple[str, ...]:
         f"{names}: discrete, true or false only, taken as the numbers 0 and 1. A density says little of such "
         "a column: leave it out, or fit one model for each of its values."
     )
-    warnings.warn(note, PofxWarning, stacklevel=3)
+    warnings.warn(note, PofxWarning, stacklevel=4)
     return (note,)
 
 

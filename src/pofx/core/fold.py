@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DataError, DegenerateError
 from ..threads import map_ordered
-from ..validation import Columns, Rows, check_memory, row_weights, rows_to_fit, rows_to_query
+from ..validation import Columns, Rows, check_memory, row_errors, row_weights, rows_to_fit, rows_to_query
 from .units import LOG2, Units
 
 __all__ = ["Blocks", "Data", "block_rows", "survey"]
@@ -79,9 +79,13 @@ class Data:
         that say so (``takes_missing``) meet rows with NaN.
     kept : ndarray of bool, or None
         Which of the rows that came are here: neither dropped nor of weight zero. None: all of them.
+    errors : ndarray, optional
+        Known measurement errors of the rows, data units, where the caller gave some: standard deviations
+        (m, d) or covariances (m, d, d); m is n, or 1 where they are the same for all.
     """
 
     kept: np.ndarray | None = None
+    errors: np.ndarray | None = None
 
     def __init__(
         self,
@@ -205,7 +209,12 @@ class Data:
 
 
 def survey(
-    X: Any, sample_weight: Any = None, *, missing: str = "error", weight_kind: str | None = None
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    missing: str = "error",
+    weight_kind: str | None = None,
+    errors: Any = None,
 ) -> Data:
     """Check the rows and their weights once, and return them as :class:`Data`.
 
@@ -215,16 +224,21 @@ def survey(
         Whatever the doorman (:mod:`pofx.validation`) refuses.
     """
     if isinstance(X, Blocks):
+        if errors is not None:
+            raise DataError("errors need rows in memory, an array or a table; Blocks came.")
         return _survey_blocks(X, sample_weight, missing, weight_kind)
     rows = rows_to_fit(X, missing=missing)
     values = rows.values
     raw = len(values) if rows.kept is None else len(rows.kept)
     w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=rows.kept)
     kept = _kept(rows.kept, w)
+    e = None if errors is None else row_errors(errors, raw, values.shape[1], kept=rows.kept)
     if w is not None and not (w > 0).all():
+        if e is not None and len(e) > 1:
+            e = e[w > 0]
         values, w = values[w > 0], w[w > 0]
     data = _measured(iter([(values, w)]), lambda: iter([(values, w)]), rows)
-    data.kept = kept
+    data.kept, data.errors = kept, e
     return data
 
 

@@ -215,7 +215,7 @@ class Gaussian(Density):
             f"Columns {names} are nearly collinear (condition number {largest / smallest:.1e}): the density "
             "is very narrow across them, and its last digits are lost."
         )
-        warnings.warn(note, PofxWarning, stacklevel=5)
+        warnings.warn(note, PofxWarning, stacklevel=6)
         return (note,)
 
     def _fit_factor(self, data: Data, moments: Moments) -> tuple[dict[str, Any], Outcome]:
@@ -439,7 +439,7 @@ def _far_rows(data: Data, moments: Moments) -> tuple[str, ...]:
         f"lowers the log density of all other rows by about {lost[far].max():.1f} nats. Look at those rows, "
         "or use a mixture or a KDE."
     )
-    warnings.warn(note, PofxWarning, stacklevel=4)
+    warnings.warn(note, PofxWarning, stacklevel=5)
     return (note,)
 
 

@@ -8,6 +8,7 @@ dtypes. This package knows no model and imports nothing of pofx but ``errors`` a
 from pofx.validation.columns import Columns, DataTypeError, Rows, nearest
 from pofx.validation.memory import available_memory, check_memory
 from pofx.validation.precision import detect_decimals, make_container, restore, restore_exact, restore_filled
+from pofx.validation.row_errors import row_errors
 from pofx.validation.rows import rows_to_fit, rows_to_query
 from pofx.validation.scalars import one_of, real_number, rng_from, whole_number
 from pofx.validation.weights import row_weights
@@ -27,6 +28,7 @@ __all__ = [
     "restore_exact",
     "restore_filled",
     "rng_from",
+    "row_errors",
     "row_weights",
     "rows_to_fit",
     "rows_to_query",

@@ -206,7 +206,7 @@ class Histogram(Density):
             edges.append(found)
             notes += [f"{data.label(j)!r}: {text}" for text in said + doubts]
             for doubt in doubts:
-                warnings.warn(f"Histogram, {data.label(j)!r}: {doubt}.", PofxWarning, stacklevel=4)
+                warnings.warn(f"Histogram, {data.label(j)!r}: {doubt}.", PofxWarning, stacklevel=5)
         return edges, notes
 
     def _given_edges(self, data: Data, j: int, rule: np.ndarray) -> np.ndarray:

@@ -235,7 +235,7 @@ class KDE(Use):
         else:
             choice, source = Choice(in_unit_space(bandwidth, data)), "given"
         for text in choice.warnings:
-            warnings.warn(f"KDE: {text}", PofxWarning, stacklevel=3)
+            warnings.warn(f"KDE: {text}", PofxWarning, stacklevel=4)
         values = self._values(data, x, w, choice.h, edges)
         notes = [*choice.notes, *choice.warnings]
         if self.adaptive is not False:

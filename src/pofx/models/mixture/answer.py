@@ -57,14 +57,19 @@ def values(fitting: Fitting, winner: Candidate, state: np.ndarray) -> dict[str, 
     frame = fitting.frame(structure.diagonal)
     rows = fitting.all_rows(structure.diagonal)
     cov, _ = Mixtures([winner.k], [structure]).m_step(state, rows)
+    if rows.bounded:
+        _say_what_errors_hide(fitting, cov)
     means = frame.means_back(state[1 : 1 + d])
     order = np.lexsort(means.T[::-1])
-    weights = state[0] / state[0].sum()
+    weights = state[0] / rows.mass(state)
     values: dict[str, Any] = {
         "weights": weights[order],
         "means": means[order],
         "covariance_type": structure.name,
     }
+    if fitting.plan.noise:
+        left = max(1.0 - float(weights.sum()), 0.0)
+        values |= {"noise_weight": left, "noise_low": fitting.data.low, "noise_high": fitting.data.high}
     if structure.diagonal:
         values["variances"] = frame.covariances_back(cov)[order]
         return values
@@ -91,9 +96,21 @@ def say(fitting: Fitting, winner: Candidate, converged: bool) -> None:
         )
 
 
+def _say_what_errors_hide(fitting: Fitting, cov: np.ndarray) -> None:
+    """Warn of components so narrow that they count as regular for their rows' errors only."""
+    least = cov.min(axis=0) if cov.ndim == 2 else np.linalg.eigvalsh(np.moveaxis(cov, 2, 0))[:, 0]
+    narrow = int((least < REGULAR).sum())
+    if narrow:
+        fitting.warn(
+            f"The errors cannot tell the width of {narrow} component{'s' if narrow > 1 else ''} from none in "
+            "some direction: there the density of the truth is a spike, of any height. Believe where it lies "
+            "and log_density_observed; fewer components, or a simpler covariance_type, may have none."
+        )
+
+
 def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) -> str:
     s, plan = winner.structure, fitting.plan
-    what = f"{winner.k} component{'s' if winner.k > 1 else ''}, {s!r}"
+    what = f"{winner.k} component{'s' if winner.k > 1 else ''}{' and noise' if plan.noise else ''}, {s!r}"
     chosen = f", chosen by BIC among {count} candidates" if plan.automatic else ""
     if fitting.closed_form(winner.k):
         return f"{what}{chosen}: the closed form."
@@ -110,7 +127,7 @@ def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, 
     leader = min((c.bic(data.total, data.d) for c in candidates), default=math.inf)
     table = []
     for c, certainty in zip(candidates, certainties, strict=True):
-        k = c.structure.n_parameters(c.k, data.d)
+        k = c.structure.n_parameters(c.k, data.d) + plan.noise
         best = c.best
         value = None if best is None else best.log_likelihood + shift
         bic = None if value is None else -2.0 * value + k * math.log(max(data.total, 1.0))

@@ -12,7 +12,7 @@ from .structures import Structure
 
 __all__ = ["KEEP", "SAME", "TIED", "Candidate", "Job", "Run"]
 
-KEEP = 3  # runs of a candidate that are followed up
+KEEP = 8  # runs of a candidate that are followed up
 FALLEN = 2  # runs on the floor that are kept for repair
 TIED = 1e-6  # nats within which one run is as good as another
 SAME = 1e-3  # nats within which two runs are taken for the same optimum

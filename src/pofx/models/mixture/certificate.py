@@ -52,7 +52,10 @@ def certificate_of(mixtures: Mixtures, state: np.ndarray, reached: np.ndarray, r
     """
     d, n = rows.d, reached[0]
     cov, _ = mixtures.m_step(state, rows)
-    weights = state[0] / state[0].sum()
+    mass = rows.mass(state)
+    weights, found = state[0] / mass, n
+    if mass - state[0].sum() > 1e-12 * mass:  # the noise has a weight too
+        weights, found = np.append(weights, 1.0 - weights.sum()), np.append(n, rows.total - n.sum())
     expected = np.maximum(weights * rows.total, 1e-250)
     shift = reached[1 : 1 + d] - state[1 : 1 + d]
     about = reached.copy()  # weights, and moments about the means that the components have
@@ -69,11 +72,11 @@ def certificate_of(mixtures: Mixtures, state: np.ndarray, reached: np.ndarray, r
         ratio = np.linalg.solve(sigma, step)
         own = np.einsum("kij,kji->k", ratio, ratio)
     squares = {
-        "weights": ((n - expected) ** 2 / expected).sum(),
+        "weights": ((found - expected) ** 2 / expected).sum(),
         "means": (n * mean).sum(),
         "covariances": (0.5 * n * own).sum(),
     }
     return Certificate(
         {name: float(np.sqrt(max(value, 0.0))) for name, value in squares.items()},
-        float((n / np.maximum(weights, 1e-250)).max()),
+        float((found / np.maximum(weights, 1e-250)).max()),
     )

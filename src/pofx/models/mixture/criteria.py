@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import gaps
+from . import gaps, noise
 from .candidate import Candidate
 from .em import Mixtures
 from .expanded import CACHE_ELEMENTS, coefficients, features, n_features
@@ -39,13 +39,15 @@ Values = Callable[[Fitting, Candidate, np.ndarray], Mapping[str, Any]]
 def log_certainties(fitting: Fitting, candidates: Sequence[Candidate], values: Values) -> list[float | None]:
     """Return Σ_i w_i log r_{i,z(i)} over all rows for candidates that have a solution, in one pass.
 
-    ``values`` makes parameters (unit space) of a candidate's state.
+    ``values`` makes parameters (unit space) of a candidate's state. None too for rows with errors.
     """
     found: dict[int, float] = {}
-    if not fitting.data.complete:
-        mine = [c for c in candidates if c.runs and c.k > 1]
+    if fitting.errors is not None:
+        return [None] * len(candidates)
+    if fitting.plan.noise or not fitting.data.complete:
+        mine = [c for c in candidates if c.runs]
         several = [values(fitting, c, c.runs[0].state) for c in mine]
-        found = {id(c): float(v) for c, v in zip(mine, _with_gaps(fitting, several), strict=True)}
+        found = {id(c): float(v) for c, v in zip(mine, _one_by_one(fitting, several), strict=True)}
         return [found.get(id(c), 0.0) if c.runs else None for c in candidates]
     for diagonal in (False, True):
         mine = [c for c in candidates if c.runs and c.structure.diagonal == diagonal and c.k > 1]
@@ -56,11 +58,16 @@ def log_certainties(fitting: Fitting, candidates: Sequence[Candidate], values: V
     return [found.get(id(c), 0.0) if c.runs else None for c in candidates]
 
 
-def _with_gaps(fitting: Fitting, several: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """The same where entries are missing: of what is observed of each row."""
+def _one_by_one(fitting: Fitting, several: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """The same of what is observed of each row, and with noise as one more term."""
+
+    def certainty(v: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
+        logs = gaps.logs(v, x)
+        logs = np.vstack([logs, noise.logs(v, x)]) if noise.has_noise(v) else logs
+        return np.asarray(-np.log1p(odds_against(logs)))
 
     def block(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.array([-np.log1p(odds_against(gaps.logs(v, x))) @ w for v in several])
+        return np.array([certainty(v, x) @ w for v in several])
 
     return np.asarray(fitting.data.fold(block))
 

@@ -64,13 +64,14 @@ class Mixtures:
         """Return the covariances of all components, and which of them met the floor."""
         n, v = np.maximum(state[0], 1e-250), unpacked(state, rows)
         if len(self._parts) == 1:
-            return self._parts[0][0].solve(n, v, self.segments, rows.frame)
+            cov, low = self._parts[0][0].solve(n, v, self.segments, rows.frame)
+            return cov, low & (not rows.bounded)
         cov, low = np.empty_like(v), np.empty(len(n), dtype=bool)
         for s, components, segments in self._parts:
             cov[..., components], low[components] = s.solve(
                 n[components], v[..., components], segments, rows.frame
             )
-        return cov, low
+        return cov, low & (not rows.bounded)
 
 
 def unpacked(state: np.ndarray, rows: Rows) -> np.ndarray:

@@ -12,10 +12,12 @@ from ...core.fitting import Outcome
 from ...core.fold import Data
 from . import answer
 from .candidate import KEEP, TIED, Candidate
+from .deconvolution import DeconvolvingSearch
 from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
 from .given import state_from_given
+from .noise_starts import NoisySearch, first_share
 from .partition import Partition
 from .search import Search
 
@@ -41,7 +43,8 @@ def fit_mixture(
     rng : Generator
     start : dict or Partition, optional
         Given initial ``weights`` (K,), ``means`` (K, d) and ``covariances`` ((K, d, d), unit space; each
-        may be missing), or a partition of the rows: then EM runs from there and nowhere else.
+        may be missing), and ``noise`` (1,) where the weights leave some to it; or a partition of the rows:
+        then EM runs from there and nowhere else.
 
     Raises
     ------
@@ -84,13 +87,15 @@ def _search(fitting: Fitting, candidates: list[Candidate]) -> None:
     data, plan = fitting.data, fitting.plan
     stones = [] if plan.automatic else _stepping_stones(candidates[0], fitting.n_distinct)
     everyone = sorted([*candidates, *stones], key=lambda c: c.k)
-    kinds = sorted({c.structure.diagonal for c in everyone})
-    sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
-    search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
-    if len(everyone) > 1:
-        search.go()
+    if plan.noise:
+        search: Search = NoisySearch(fitting, everyone)
+    elif fitting.errors is not None:
+        search = DeconvolvingSearch(fitting, everyone)
     else:
-        search.screen_and_climb(search.first_starts(everyone), 1)
+        kinds = sorted({c.structure.diagonal for c in everyone})
+        sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
+        search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
+    search.begin(1 if type(search) is Search else KEEP, plan.leading)
     if not fitting.whole:
         candidates = _on_all_rows(fitting, search, candidates, stones)
     _finish(fitting, search, candidates)
@@ -191,9 +196,14 @@ def _climb_from(
         diagonal = c.structure.diagonal
         if isinstance(start, Partition):
             state = start.state(fitting, diagonal)
+            state[0] *= fitting.sketch.w.sum() / state[0].sum()
         else:
             state = state_from_given(sketched[diagonal], c.k, start)
         jobs.append((c, state))
+    held = float(fitting.sketch.w.sum())
+    if plan.noise and (isinstance(start, Partition) or "noise" not in start):
+        for _, state in jobs:
+            state[0] *= 1.0 - first_share(fitting.sketch)
     for sample in (True, False):
         found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in kinds}
         rows = {kind: r for kind, r in found.items() if r is not None}
@@ -201,7 +211,8 @@ def _climb_from(
             continue
         search.rows = rows
         for _, state in jobs:
-            state[0] *= search.total / state[0].sum()
+            state[0] *= search.total / (held if plan.noise else state[0].sum())
+        held = search.total
         tol = max(plan.tol, ON_SAMPLE * search.total) if sample else plan.tol
         arrived = search.run(jobs, tol=tol, max_iter=plan.max_iter, accelerate=True, leave_floor=False)
         jobs = [(c, r.state) for (c, _), r in zip(jobs, arrived, strict=True)]

@@ -11,9 +11,12 @@ import numpy as np
 from ...core.fold import Data
 from ...errors import PofxWarning
 from ...maths.moments import Moments
+from .deconvolved import DeconvolvedRows, variances_in
 from .expanded import n_features
 from .frame import Frame
 from .incomplete import IncompleteRows, StreamedIncompleteRows
+from .measurements import distinct_with_errors, frame_of_truth
+from .noisy_rows import NoisyRows
 from .one_gaussian import OneGaussian
 from .rows import CachedRows, Rows, StreamedRows
 from .starts import Sketch
@@ -35,7 +38,8 @@ class Plan:
     ----------
     structures, sizes : the candidates' structures and numbers of components
     automatic : whether there is a choice to make
-    n_init, tol, max_iter : see GaussianMixture
+    n_init, tol, max_iter, noise : see GaussianMixture
+    leading : the structures that are searched first, where not all need be
     """
 
     structures: tuple[Structure, ...]
@@ -44,6 +48,8 @@ class Plan:
     n_init: int
     tol: float
     max_iter: int
+    leading: tuple[Structure, ...] = ()
+    noise: bool = False
 
 
 class Fitting:
@@ -54,7 +60,12 @@ class Fitting:
         self.notes: list[str] = []
         # As many distinct rows as anything asks for: to be sampled, or to tell that there are enough.
         limit = max(MOST_DISTINCT, max(plan.sizes) * (data.d + 1) + 1)
-        z, w = data.distinct(limit)
+        self.errors: np.ndarray | None = None  # in unit space, of all distinct rows or one for all
+        if data.errors is None:
+            z, w = data.distinct(limit)
+        else:
+            z, w, self.errors = distinct_with_errors(data)
+            self._distinct = z, w
         self.n_distinct = len(z)
         self.one: OneGaussian | None = None
         if data.complete:
@@ -70,12 +81,19 @@ class Fitting:
         self._frames: dict[bool, Frame] = {}
         self._full: dict[bool, Rows] = {}
         self._sketched: dict[bool, CachedRows] = {}
+        self._measured: dict[bool, DeconvolvedRows] = {}
         self._cached = 0
 
     def frame(self, diagonal: bool) -> Frame:
         """Return the search space of full or diagonal structures."""
         if diagonal not in self._frames:
-            self._frames[diagonal] = Frame.of(self.moments, self.data.units.exponent, diagonal=diagonal)
+            exponent = self.data.units.exponent
+            if self.errors is None:
+                self._frames[diagonal] = Frame.of(self.moments, exponent, diagonal=diagonal)
+            else:
+                w = self._distinct[1]
+                frame = frame_of_truth(self.moments, self.errors, w, exponent, diagonal=diagonal)
+                self._frames[diagonal] = frame
         return self._frames[diagonal]
 
     def sketch_rows(self, diagonal: bool) -> CachedRows:
@@ -84,12 +102,13 @@ class Fitting:
             self._sketched[diagonal] = self._rows_of(self.sketch, diagonal)
         return self._sketched[diagonal]
 
-    def many_rows(self, diagonal: bool) -> CachedRows | None:
+    def many_rows(self, diagonal: bool) -> Rows | None:
         """Return a sample ten times as large, on which EM may come most of its way; None where it is not
         much smaller than all rows."""
-        if self.whole or self.data.n < MUCH_SMALLER * len(self._many):
+        if self.whole or self.errors is not None or self.data.n < MUCH_SMALLER * len(self._many):
             return None
-        return self._rows_of(self._many, diagonal)
+        rows = self._rows_of(self._many, diagonal)
+        return self.with_noise(rows) if self.plan.noise else rows
 
     def _rows_of(self, some: Sketch, diagonal: bool) -> CachedRows:
         frame, z, w = self.frame(diagonal), some.z, some.w
@@ -99,8 +118,36 @@ class Fitting:
 
     def all_rows(self, diagonal: bool) -> Rows:
         """Return all rows, with their features in memory where that is little, else as they pass by."""
+        if self.errors is not None:
+            return self._all_measured(diagonal)
+        rows = self.sketch_rows(diagonal) if self.whole else self._all_rows(diagonal)
+        return self.with_noise(rows) if self.plan.noise else rows
+
+    def with_noise(self, rows: Rows) -> NoisyRows:
+        """Return the same rows, some of which may be noise in the box of all rows."""
+        return NoisyRows(rows, float(np.log(self.data.high - self.data.low).sum()))
+
+    def measured_sketch(self, diagonal: bool) -> DeconvolvedRows:
+        """Return the rows that are searched, with their errors."""
+        if diagonal not in self._measured:
+            self._measured[diagonal] = self._deconvolved(diagonal, self.sketch.order)
+        return self._measured[diagonal]
+
+    def _all_measured(self, diagonal: bool) -> Rows:
         if self.whole:
-            return self.sketch_rows(diagonal)
+            return self.measured_sketch(diagonal)
+        if diagonal not in self._full:
+            self._full[diagonal] = self._deconvolved(diagonal, np.arange(self.n_distinct))
+        return self._full[diagonal]
+
+    def _deconvolved(self, diagonal: bool, which: np.ndarray) -> DeconvolvedRows:
+        assert self.errors is not None
+        (z, w), frame = self._distinct, self.frame(diagonal)
+        errors = self.errors if len(self.errors) == 1 else self.errors[which]
+        s = variances_in(frame, errors, diagonal=diagonal)
+        return DeconvolvedRows(frame.rows(z[which]), s, w[which], frame, diagonal=diagonal)
+
+    def _all_rows(self, diagonal: bool) -> Rows:
         if diagonal not in self._full and self.one is not None:
             self._full[diagonal] = self._incomplete(diagonal)
         if diagonal not in self._full:
@@ -123,21 +170,21 @@ class Fitting:
         return IncompleteRows(*data.all(), frame, diagonal=diagonal)
 
     def closed_form(self, k: int) -> bool:
-        """Whether there is a closed form for k components: for one, where no entry is missing."""
-        return k == 1 and self.one is None
+        """Whether there is a closed form for k components: for one, of complete rows as they are."""
+        return k == 1 and self.one is None and self.errors is None and not self.plan.noise
 
     @property
     def passes(self) -> int:
         """Passes over all rows so far (those over a sample count by its share)."""
         used = sum(r.passes for r in self._full.values())
-        on_sketch = sum(r.passes for r in self._sketched.values())
+        on_sketch = sum(r.passes for r in (*self._sketched.values(), *self._measured.values()))
         before = 1 if self.one is None else self.one.passes
         return before + used + math.ceil(on_sketch * (1.0 if self.whole else len(self.sketch) / self.data.n))
 
     def warn(self, note: str) -> None:
         """Say something that the user should know: in the record, and as a warning."""
         self.notes.append(note)
-        warnings.warn(note, PofxWarning, stacklevel=6)
+        warnings.warn(note, PofxWarning, stacklevel=7)
 
 
 def _kept(data: Data, frame: Frame) -> tuple[np.ndarray, np.ndarray]:

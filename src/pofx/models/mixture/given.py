@@ -11,7 +11,7 @@ from ...errors import ParameterError
 from .batch import Segments, lower_triangle
 from .frame import Frame
 from .rows import CachedRows
-from .starts import state_from_labels
+from .starts import hierarchical, state_from_labels, ward
 from .structures import Structure
 
 __all__ = [
@@ -27,8 +27,8 @@ __all__ = [
 MEMBER = 1e-6  # relative departure from a structure at which given covariances are refused
 
 
-def check_weights(weights: Any, name: str, k: int | None = None) -> np.ndarray:
-    """Return mixture weights (K,), positive and summing to one.
+def check_weights(weights: Any, name: str, k: int | None = None, *, noise: bool = False) -> np.ndarray:
+    """Return mixture weights (K,), positive and summing to one, or to less where the rest is the noise's.
 
     Raises
     ------
@@ -41,6 +41,8 @@ def check_weights(weights: Any, name: str, k: int | None = None) -> np.ndarray:
     if not (w > 0).all():
         i = int(np.flatnonzero(~(w > 0))[0])
         raise ParameterError(f"{name} must be positive; {name}[{i}] is {w[i]:g}.")
+    if noise and w.sum() < 1.0:
+        return w
     if abs(w.sum() - 1.0) > 1e-6:
         raise ParameterError(f"{name} must sum to 1; the sum is {w.sum():.9g}, off by {w.sum() - 1.0:.3g}.")
     return w / w.sum()
@@ -133,13 +135,23 @@ def _array(value: Any, name: str, ndim: int | None) -> np.ndarray:
 
 
 def given_start(
-    weights: Any, means: Any, covariances: Any, structure: Structure | None, k: int, units: Units
+    weights: Any,
+    means: Any,
+    covariances: Any,
+    structure: Structure | None,
+    k: int,
+    units: Units,
+    *,
+    noise: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return the given initial parameters, checked, in unit space, covariances one per component."""
     d = len(units)
     start: dict[str, np.ndarray] = {}
     if weights is not None:
-        start["weights"] = check_weights(weights, "weights_init", k)
+        start["weights"] = check_weights(weights, "weights_init", k, noise=noise)
+        left = 1.0 - start["weights"].sum()
+        if noise and left > 1e-9:
+            start["noise"] = np.array([left])
     if means is not None:
         start["means"] = units.to(check_means(means, "means_init", d))
         if len(start["means"]) != k:
@@ -170,9 +182,7 @@ def state_from_given(rows: CachedRows, k: int, start: dict[str, np.ndarray]) -> 
         distance = ((rows.y[:, None, :] - means[None]) ** 2).sum(axis=2)
         labels = distance.argmin(axis=1)
     else:
-        from .starts import ward_on_sketch
-
-        labels = ward_on_sketch(rows.y, rows.w, [k], np.random.default_rng(0))[k]
+        labels = hierarchical(ward, rows.y, rows.w, [k], np.random.default_rng(0))[k]
     state = state_from_labels(rows, labels[None], k)
     if "means" in start:
         state[1 : 1 + d] = means.T

@@ -23,6 +23,7 @@ from ...errors import ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
 from ...validation import Columns, real_number, whole_number
 from . import gaps, parameters
+from . import noise as uniform
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
 from .fit import fit_mixture
@@ -36,7 +37,7 @@ from .given import (
 )
 from .map_fit import fit_posterior
 from .partition import Partition, given_first, partition_size
-from .prior import given_prior
+from .prior import conjugate, given_prior
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .structures import AUTO, STRUCTURES, Structure, structure
@@ -44,6 +45,7 @@ from .use import Use
 
 __all__ = ["GaussianMixture"]
 
+ALL_UP_TO = 10  # columns up to which covariance_type="auto" compares all fourteen structures
 MOST_AUTO = 9  # components that n_components="auto" tries
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
@@ -68,8 +70,13 @@ class GaussianMixture(Use):
         Aitken's extrapolation. The one that is chosen is then polished to the last digits.
     max_iter : int
         Passes over the rows of a final run, at most; and of its polish.
+    noise : bool
+        Whether a uniform density over the box of the rows' ranges is one more term of the mixture, for rows
+        that belong to no group (mclust's noise component, whose region is that box or the one along the
+        principal axes). A fit with noise is never below the one without, which is its special case.
     weights_init, means_init, covariances_init : array, optional
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
+        With ``noise``, weights may add up to less than one: the rest is the noise's.
     labels_init, responsibilities_init : array (n,) or (n, K), optional
         Where to start: the component of every row of X, from 0, or its share in each. EM begins with the
         M-step (mclust's ``me(z=)``) and runs from there and nowhere else.
@@ -77,7 +84,7 @@ class GaussianMixture(Use):
         A conjugate prior on means and covariances, which keeps components from shrinking onto few rows: the
         fit is then the mode of the posterior, as mclust's ``priorControl``. ``True`` for its defaults, or
         ``{"shrinkage": 0.01, "mean": ..., "dof": ..., "scale": ...}``, data units
-        (:mod:`pofx.models.mixture.prior`). For EII, VII, EEI, VVI, EEE and VVV.
+        (:mod:`pofx.models.mixture.prior`). For EII, VII, EEI, VVI, EEE and VVV, which ``"all"`` then means.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
     missing : {"error", "drop", "marginal"}
@@ -98,6 +105,8 @@ class GaussianMixture(Use):
         one entry per component: (K,) for EII, (K, d) for those that end in I, (K, d, d) for the rest.
     n_components_, covariance_type_ : int, str
         What was chosen.
+    noise_weight_, noise_box_ : float, (ndarray (d,), ndarray (d,))
+        The noise's weight, beside which ``weights_`` add up to one, and the corners of its box.
 
     Notes
     -----
@@ -130,6 +139,7 @@ class GaussianMixture(Use):
         n_init: int | None = None,
         tol: float = 1e-5,
         max_iter: int = 1000,
+        noise: bool = False,
         weights_init: Any = None,
         means_init: Any = None,
         covariances_init: Any = None,
@@ -145,6 +155,7 @@ class GaussianMixture(Use):
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.noise = noise
         self.weights_init = weights_init
         self.means_init = means_init
         self.covariances_init = covariances_init
@@ -157,18 +168,27 @@ class GaussianMixture(Use):
 
     @classmethod
     def from_params(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", names: Any = None
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        noise_box: Any = None,
+        names: Any = None,
     ) -> Self:
         """Return a known mixture.
 
         Parameters
         ----------
         weights : array (K,)
-            Positive, summing to one.
+            Positive, summing to one; with ``noise_box``, to less: the rest is the noise's.
         means : array (K, d), or (K,) in one dimension
         covariances : array
             In scikit-learn's shape for ``covariance_type``; in one dimension (K,) is enough.
         covariance_type : str
+        noise_box : (low, high), optional
+            Where uniform noise lies: a number for all columns, or one for each (d,).
         names : sequence of str, optional
             Column names.
 
@@ -178,7 +198,8 @@ class GaussianMixture(Use):
             Naming the component that is wrong.
         """
         s = structure(covariance_type)
-        w = check_weights(weights, "weights")
+        noisy = noise_box is not None
+        w = check_weights(weights, "weights", noise=noisy)
         m = np.asarray(means, dtype=float)
         m = check_means(m[:, None] if m.ndim == 1 else m, "means")
         k, d = m.shape
@@ -190,19 +211,24 @@ class GaussianMixture(Use):
         c = check_covariances(c, "covariances", s, k, d)
         check_membership(c, "covariances", s, k, d)
         columns = Columns.plain(d, names)
-        centre = w @ m
-        reach = np.sqrt(parameters.variances(c, s, d)).max(axis=0) + np.abs(m - centre).max(axis=0)
-        exponent = np.frexp(reach)[1].astype(np.int64)
-        units = Units(centre, exponent)
+        centre, sd = w @ m, np.sqrt(parameters.variances(c, s, d)).max(axis=0)
+        units = Units(centre, np.frexp(sd + np.abs(m - centre).max(axis=0))[1].astype(np.int64))
+        if noisy:  # units in which the corners are exact, as those of fitted rows are
+            low, high = uniform.box_of(noise_box, d)
+            ends = np.minimum(low, m.min(axis=0) - sd), np.maximum(high, m.max(axis=0) + sd)
+            units = Units.for_range(low, *ends)
         cov = unit_covariances(c, s, k, units)
         values = {"weights": w, "means": units.to(m), "covariance_type": s.name}
         if s.diagonal:
             values["variances"] = cov
         else:
             values["cholesky"] = np.linalg.cholesky(cov[0] if s.shared else cov)
-        return cls._from_values(
-            parameters.ordered(values), units, columns, n_components=k, covariance_type=s.name
-        )
+        hyper = {"n_components": k, "covariance_type": s.name}
+        if noisy:
+            left = max(1.0 - float(w.sum()), 0.0)
+            values |= {"noise_weight": left, "noise_low": units.to(low), "noise_high": units.to(high)}
+            hyper["noise"] = True
+        return cls._from_values(parameters.ordered(values), units, columns, **hyper)
 
     # ---------------------------------------------------------------- what was asked for
 
@@ -214,6 +240,8 @@ class GaussianMixture(Use):
         real_number(self.tol, "tol", above=0.0)
         whole_number(self.max_iter, "max_iter", least=1)
         given_prior(self.prior)
+        if not isinstance(self.noise, bool | np.bool_):
+            raise ParameterError(f"noise must be True or False; got {self.noise!r:.80}.")
 
     def _sizes(self) -> tuple[int, ...]:
         asked = self.n_components
@@ -238,8 +266,9 @@ class GaussianMixture(Use):
         asked = self.covariance_type
         if isinstance(asked, str) and asked in ("auto", "all"):
             # In one column there are equal and unequal variances, and no shape or orientation.
-            several = AUTO if asked == "auto" else STRUCTURES
-            return tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
+            several = AUTO if asked == "auto" and d is not None and d > ALL_UP_TO else STRUCTURES
+            found = tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
+            return found if given_prior(self.prior) is None else conjugate(found)
         if isinstance(asked, str | Structure) or not isinstance(asked, Iterable):
             return (structure(asked),)
         found = tuple(dict.fromkeys(structure(name) for name in asked))
@@ -254,6 +283,46 @@ class GaussianMixture(Use):
 
     # ---------------------------------------------------------------- fit
 
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, errors: Any = None) -> Self:
+        """Estimate the distribution of the rows, or of what they are measurements of.
+
+        Parameters
+        ----------
+        X : array (n, d) or (n,), DataFrame, Table or Blocks
+            The rows. A 1-D array or Series is one column.
+        y : ignored
+            For scikit-learn's pipelines.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows; see ``weight_kind``.
+        errors : array, optional
+            Known Gaussian errors that each row was measured with, in the columns' units: standard deviations
+            (n, d), (d,) the same for all rows, (n,) in one column; or covariances (n, d, d), (1, d, d) the
+            same for all. The model is then the density of the truth, as it was before the errors were added
+            (extreme deconvolution); :meth:`log_density_observed` is that of rows with errors, and its sum is
+            what is maximised (``fit_.trace``). Rows are kept in memory.
+
+        Returns
+        -------
+        self
+            With ``params_`` and ``fit_``. A fit that fails or is interrupted leaves the model as it was.
+
+        Raises
+        ------
+        DataError, WeightError, DegenerateError, ParameterError, MemoryLimitError
+
+        Notes
+        -----
+        With errors, a component counts as regular where its smallest eigenvalue, columns divided by the
+        standard deviations of the truth (their variance less the mean error's, at least a hundredth of it),
+        is at least 1e-4; or whatever it is, where every row's error is as wide as that: the likelihood is
+        bounded then, and a component of no width at all may be the truth.
+
+        References
+        ----------
+        Bovy, Hogg and Roweis (2011), Ann. Appl. Stat. 5:1657.
+        """
+        return self._fit_rows(X, sample_weight, errors)
+
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
         plan, prior = self._plan(data), given_prior(self.prior)
         start = self._start(data, plan.structures, plan.sizes)
@@ -267,6 +336,16 @@ class GaussianMixture(Use):
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         structures, sizes = self._structures(data.d), self._sizes()
         automatic = len(structures) * len(sizes) > 1
+        if not data.complete and (self.noise or data.errors is not None):
+            raise ParameterError(
+                f"{'noise=True' if self.noise else 'errors'} and missing values do not go together yet: use "
+                "missing='drop', or leave one of them out."
+            )
+        if self.noise and data.errors is not None:
+            raise ParameterError("noise=True and errors do not go together yet; leave one of them out.")
+        if given_prior(self.prior) is not None and (self.noise or data.errors is not None):
+            other = "noise=True" if self.noise else "errors"
+            raise ParameterError(f"prior and {other} do not go together yet; leave one of them out.")
         return Plan(
             structures,
             sizes,
@@ -274,6 +353,8 @@ class GaussianMixture(Use):
             n_init=self.n_init or (N_INIT_AUTO if automatic else N_INIT),
             tol=float(self.tol),
             max_iter=int(self.max_iter),
+            leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
+            noise=bool(self.noise),
         )
 
     def _start(
@@ -281,7 +362,8 @@ class GaussianMixture(Use):
     ) -> dict[str, np.ndarray] | Partition | None:
         """Return where EM is told to start, if it is."""
         given = (self.weights_init, self.means_init, self.covariances_init)
-        return given_first(given, (self.labels_init, self.responsibilities_init), data, structures, sizes)
+        members = (self.labels_init, self.responsibilities_init)
+        return given_first(given, members, data, structures, sizes, noise=bool(self.noise))
 
     def _bytes(self, n: int, d: int) -> int:
         sizes, structures = self._sizes(), self._structures(d)
@@ -300,12 +382,17 @@ class GaussianMixture(Use):
     # ---------------------------------------------------------------- the distribution
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:
-        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n); of what is observed of a row."""
+        """Return log(w_k N(x_i; μ_k, Σ_k)), (K, n); of what is observed of a row.
+
+        With noise, log(w_0 / |B|) in the box is the last row.
+        """
         if np.isnan(x).any():
-            return gaps.logs(params, x)
+            logs = gaps.logs(params, x)
+            return np.vstack([logs, uniform.logs(params, x)]) if uniform.has_noise(params) else logs
         with np.errstate(divide="ignore"):
             log_weight = np.log(params.weights)
-        return component_logs(x, log_weight, params.means, parameters.factors(params))
+        logs = component_logs(x, log_weight, params.means, parameters.factors(params))
+        return np.vstack([logs, uniform.logs(params, x)]) if uniform.has_noise(params) else logs
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         # Beyond 1e154 standard deviations the logarithm itself leaves float64; the row is in the support.
@@ -315,7 +402,9 @@ class GaussianMixture(Use):
     def _draw_labelled(
         self, params: Params, n: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return n rows (unit space) and the component that each was drawn from."""
+        """Return n rows (unit space) and the component that each was drawn from; −1 is the noise."""
+        if uniform.has_noise(params):
+            return self._draw_with_noise(params, n, rng)
         k, d = params.means.shape
         label = rng.choice(k, size=n, p=params.weights)
         x = rng.standard_normal((n, d))
@@ -327,6 +416,19 @@ class GaussianMixture(Use):
             x[mine] = x[mine] @ (factor if factor.ndim == 2 else factor[c]).T
         return params.means[label] + x, label
 
+    def _draw_with_noise(
+        self, params: Params, n: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        noise = rng.random(n) < params.noise_weight
+        out, label = np.empty((n, params.means.shape[1])), np.full(n, -1)
+        out[noise] = uniform.draw(params, int(noise.sum()), rng)
+        if not noise.all():
+            others = {k: v for k, v in params.items() if not k.startswith("noise")}
+            others["weights"] = params.weights / params.weights.sum()
+            rest = Params(others, params.units, params.columns)
+            out[~noise], label[~noise] = self._draw_labelled(rest, int((~noise).sum()), rng)
+        return out, label
+
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
         parameters.check(values, d)
 
@@ -337,14 +439,27 @@ class GaussianMixture(Use):
         return parameters.condition(params, given, z)
 
     def _mean(self, params: Params) -> np.ndarray:
-        return np.asarray(params.weights @ params.means)
+        mean = np.asarray(params.weights @ params.means)
+        if uniform.has_noise(params):
+            mean += uniform.weight(params) * uniform.moments(params)[0]
+        return mean
 
     def _covariance(self, params: Params) -> np.ndarray:
         """Within plus between components."""
-        centred = params.means - params.weights @ params.means
+        mean = self._mean(params)
+        centred = params.means - mean
         between = (centred * params.weights[:, None]).T @ centred
         own = self._own_covariances(params)
-        return between + (own if own.ndim == 2 else np.einsum("k,kij->ij", params.weights, own))
+        if not uniform.has_noise(params):
+            return between + (own if own.ndim == 2 else np.einsum("k,kij->ij", params.weights, own))
+        own = np.broadcast_to(own, (len(params.weights), *own.shape[-2:]))
+        centre, variances = uniform.moments(params)
+        gap, w = centre - mean, uniform.weight(params)
+        return (
+            between
+            + np.einsum("k,kij->ij", params.weights, own)
+            + w * (np.outer(gap, gap) + np.diag(variances))
+        )
 
     def _own_covariances(self, params: Params) -> np.ndarray:
         if "variances" in params:
@@ -355,7 +470,10 @@ class GaussianMixture(Use):
         sd = parameters.factors(params)[..., 0, 0]
         z = (x - params.means) / (sd[:, None] if sd.ndim else sd)
         with np.errstate(divide="ignore"):
-            return log_sum_exp(np.log(params.weights)[:, None] + log_ndtr(sign * z))
+            logs = np.log(params.weights)[:, None] + log_ndtr(sign * z)
+        if uniform.has_noise(params):
+            logs = np.vstack([logs, uniform.tail_logs(params, x, sign)])
+        return log_sum_exp(logs)
 
     def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
         return self._tail_logs(params, x, 1.0)
@@ -364,7 +482,7 @@ class GaussianMixture(Use):
         return self._tail_logs(params, x, -1.0)
 
     def _entropy(self, params: Params) -> float | None:
-        if len(params.weights) > 1:
+        if len(params.weights) > 1 or uniform.has_noise(params):
             return None
         factor, d = parameters.factors(params), params.means.shape[1]
         own = factor[0] if factor.ndim == 3 else factor
@@ -373,50 +491,12 @@ class GaussianMixture(Use):
 
     def _n_parameters(self, params: Params) -> int:
         k, d = params.means.shape
-        return structure(params.covariance_type).n_parameters(k, d)
+        # The noise's weight is one more. Its box is the range of the rows whatever the fit, not chosen by the
+        # likelihood, so it is none; mclust counts it as another one.
+        return structure(params.covariance_type).n_parameters(k, d) + uniform.has_noise(params)
 
     def _finest_scale(self, params: Params) -> np.ndarray:
         if "variances" in params:
             return np.asarray(np.sqrt(params.variances.min(axis=0)))
         own = slice_sd(params.cholesky)
         return own if own.ndim == 1 else own.min(axis=0)
-
-    # ---------------------------------------------------------------- the field's names, in data units
-
-    @property
-    def weights_(self) -> np.ndarray:
-        """The weights (K,)."""
-        return np.array(self.params_.weights)
-
-    @property
-    def means_(self) -> np.ndarray:
-        """The means (K, d), data units."""
-        return self.params_.units.back(self.params_.means)
-
-    @property
-    def covariances_(self) -> np.ndarray:
-        """The covariances, data units, in scikit-learn's shape for ``covariance_type_``."""
-        params = self.params_
-        d = params.means.shape[1]
-        own = params.variances if "variances" in params else self._own_covariances(params).reshape(-1, d, d)
-        return parameters.shaped(own, params.units, structure(params.covariance_type))
-
-    @property
-    def n_components_(self) -> int:
-        """The number of components."""
-        return len(self.params_.weights)
-
-    @property
-    def covariance_type_(self) -> str:
-        """The structure of the covariances, by scikit-learn's name where it has one, else by mclust's."""
-        return str(self.params_.covariance_type)
-
-    @property
-    def converged_(self) -> bool:
-        """Whether less than ``tol`` nats were left to gain."""
-        return self.fit_.converged
-
-    @property
-    def n_iter_(self) -> int:
-        """Passes over the rows, all starts and candidates together."""
-        return max(self.fit_.passes, 1)

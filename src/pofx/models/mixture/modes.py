@@ -18,6 +18,8 @@ S. Ray and B. G. Lindsay, The topography of multivariate normal mixtures, *Ann. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...core.modes import Modes
@@ -40,8 +42,11 @@ LEAVINGS = 3  # times that saddles are left
 ELEMENTS = 2_000_000  # numbers of the matrices of one batch of starts
 
 
-def find_modes(params: Params) -> Modes:
-    """Return the modes of a mixture, and the weight of the components whose means climb to each."""
+def find_modes(params: Params, height: Callable[[Params, np.ndarray], np.ndarray]) -> Modes:
+    """Return the modes of a mixture, and the weight of the components whose means climb to each.
+
+    ``height`` is its log density: with what uniform noise adds, which moves no mode.
+    """
     hill = _Hill(params)
     k = len(hill.means)
     ends, ended = hill.climb(hill.starts())
@@ -61,13 +66,14 @@ def find_modes(params: Params) -> Modes:
     kept, part = np.unique(owner[:k], return_inverse=True)
     more = np.setdiff1d(np.unique(owner[still]), kept)  # of places between components
     heads = np.concatenate([kept, more])
+    top_p = height(params, ends[heads])
     shares = np.bincount(part, weights=params.weights, minlength=len(heads))
-    order = np.argsort(-log_p[heads], kind="stable")
-    heads, shares = heads[order], shares[order]
+    order = np.argsort(-top_p, kind="stable")
+    heads, shares, top_p = heads[order], shares[order], top_p[order]
     done = "all ended" if ended else f"some had not ended after {MOST_STEPS} steps"
     return Modes(
         params.units.back(ends[heads]),
-        log_p[heads] + params.units.log_jacobian,
+        top_p + params.units.log_jacobian,
         shares / shares.sum(),
         len(ends),
         f"{len(ends):,} climbs from the means of components and from between them; {done}.",

@@ -16,7 +16,7 @@ from .batch import squares
 from .candidate import SAME, Candidate, Job
 from .em import Mixtures
 from .rows import CachedRows
-from .starts import doubled, embedded, inserted, merged, removed, split
+from .starts import doubled, embedded, flattened, inserted, merged, removed, split
 
 __all__ = ["Moves"]
 
@@ -24,6 +24,7 @@ SPLITS = 12  # components of a solution that are cut in two, the heaviest first
 MERGERS = 3  # pairs that are merged, the cheapest first
 REMOVED = 2  # components that are taken out, the lightest first
 REPAIRS = 2  # ways in which a run on the floor is repaired
+RELATIVES = 2  # runs of another structure from which a new one starts
 FAR = 20.0  # a candidate whose BIC is this much behind is not worth further moves
 
 
@@ -115,6 +116,19 @@ class Moves:
                     again = inserted(again, self.d, point)
                 if again.shape[1] == c.k:
                     jobs.append((c, again))
+        return jobs
+
+    def from_relatives(self, c: Candidate, tried: Sequence[Candidate]) -> list[Job]:
+        """Return starts of a new structure from the best runs of others with as many components."""
+        jobs: list[Job] = []
+        for other in tried:
+            for r in other.runs[:RELATIVES] if other.k == c.k else ():
+                state = r.state
+                if other.structure.diagonal and not c.structure.diagonal:
+                    state = embedded(state, self.rows[True].frame, self.rows[False].frame)
+                elif c.structure.diagonal and not other.structure.diagonal:
+                    state = flattened(state, self.rows[False].frame, self.rows[True].frame)
+                jobs.append((c, state))
         return jobs
 
     def in_terms_of(self, special: Candidate, general: Candidate, state: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The parameters of a mixture as values: their shapes, order, marginals and conditionals.
 
 ``weights`` (K,), ``means`` (K, d), ``covariance_type``, and either ``cholesky`` ((K, d, d), or (d, d) where
-it is shared) or, for diagonal structures, ``variances`` (K, d); all in unit space.
+it is shared) or, for diagonal structures, ``variances`` (K, d); all in unit space. With uniform noise,
+three more (:mod:`pofx.models.mixture.noise`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from scipy.linalg import solve_triangular
 from ...core.density import in_data_units
 from ...core.units import Units
 from ...errors import NumericalError, ParameterError
+from ...maths.gaussian import LOG_2PI
+from . import noise
 from .batch import lower_triangle
 from .frame import Frame
 from .structures import Structure, structure
@@ -40,10 +43,12 @@ def check(values: Mapping[str, Any], d: int) -> None:
             raise ParameterError(f"{name} must be float64 of shape {wanted}; got {came!r}.")
         if not np.isfinite(value).all():
             raise ParameterError(f"{name} must be finite.")
-    if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-9:
+    noise.check(values, d)
+    off = weights.sum() + noise.weight(values) - 1.0
+    if (weights < 0).any() or abs(off) > 1e-9:
         raise ParameterError(
             f"weights must be a point of the simplex: at least 0 (smallest {weights.min():.3g}), "
-            f"of sum 1 (off by {weights.sum() - 1.0:.3g})."
+            f"of sum 1 (off by {off:.3g})."
         )
     if s.diagonal:
         if not (own > 0).all():
@@ -57,7 +62,7 @@ def check(values: Mapping[str, Any], d: int) -> None:
 
 def marginal(params: Mapping[str, Any], keep: list[int]) -> dict[str, Any]:
     """Return the parameters of the mixture of some columns."""
-    values = {"weights": params["weights"], "means": params["means"][:, keep]}
+    values = {"weights": params["weights"], "means": params["means"][:, keep]} | noise.marginal(params, keep)
     if "variances" in params:
         return _part(params, {**values, "variances": params["variances"][:, keep]}, len(keep))
     rows = params["cholesky"][..., keep, :]
@@ -90,10 +95,16 @@ def condition(params: Mapping[str, Any], given: list[int], z: np.ndarray) -> dic
                 logs[k] -= np.log(np.diag(own)[:g]).sum() + 0.5 * (white @ white)
             means[k] = params["means"][k, rest] + own[g:, :g] @ white
         values = {"means": means, "cholesky": np.ascontiguousarray(factor[..., g:, g:])}
+    values |= noise.marginal(params, rest)
+    # Of the noise, with what the logarithms above leave out because they share it.
+    logs = np.append(logs, noise.log_given(params, given, z) + 0.5 * len(given) * LOG_2PI)
     if not np.isfinite(logs).any():
         raise NumericalError("The given values are so far out that their density is zero in float64.")
     w = np.exp(logs - logs.max())
-    return _part(params, {**values, "weights": w / w.sum()}, len(rest))
+    w /= w.sum()
+    if noise.has_noise(params):
+        values["noise_weight"] = float(w[-1])
+    return _part(params, {**values, "weights": w[:-1]}, len(rest))
 
 
 def _part(params: Mapping[str, Any], values: dict[str, Any], d: int) -> dict[str, Any]:
@@ -102,6 +113,8 @@ def _part(params: Mapping[str, Any], values: dict[str, Any], d: int) -> dict[str
     if d < params["means"].shape[1]:
         kind = structure(structure(kind).part).name
     hyper = {"n_components": len(params["weights"]), "covariance_type": kind}
+    if noise.has_noise(params):
+        hyper["noise"] = True
     return {**ordered({**values, "covariance_type": kind}), "__hyper__": hyper}
 
 

@@ -84,6 +84,8 @@ def given_first(
     data: Data,
     structures: tuple[Structure, ...],
     sizes: tuple[int, ...],
+    *,
+    noise: bool,
 ) -> dict[str, np.ndarray] | Partition | None:
     """Return where EM is told to start, checked: by (weights, means, covariances) or (labels,
     responsibilities); None where nothing is given."""
@@ -100,7 +102,8 @@ def given_first(
         raise ParameterError("Initial parameters need one number of components; give n_components.")
     if members_given:
         return given_partition(*members, sizes[0], data)
-    return given_start(*given, structures[0] if len(structures) == 1 else None, sizes[0], data.units)
+    one = structures[0] if len(structures) == 1 else None
+    return given_start(*given, one, sizes[0], data.units, noise=noise)
 
 
 def given_partition(labels: Any, responsibilities: Any, k: int, data: Data) -> Partition | None:

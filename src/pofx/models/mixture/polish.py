@@ -111,7 +111,7 @@ def _evaluation(mixtures: Mixtures, rows: Rows, centred: bool) -> Evaluation:
     def evaluate(state: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, bool]:
         d = rows.d
         cov, low = mixtures.m_step(state, rows)
-        log_weight = np.log(np.maximum(state[0], 1e-250) / state[0].sum())
+        log_weight = np.log(np.maximum(state[0], 1e-250) / rows.mass(state))
         value, reached = rows.e_step(log_weight, state[1 : 1 + d], cov, mixtures.segments, centred=centred)
         return float(value[0]), reached, information_scale(state[0], cov), bool(low.any())
 

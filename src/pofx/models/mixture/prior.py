@@ -45,7 +45,7 @@ from .frame import Frame
 from .rows import Rows
 from .structures import Structure
 
-__all__ = ["ConjugatePrior", "PosteriorRows", "given_prior", "refuse_structures"]
+__all__ = ["ConjugatePrior", "PosteriorRows", "conjugate", "given_prior", "refuse_structures"]
 
 POSSIBLE = ("EII", "VII", "EEI", "VVI", "EEE", "VVV")
 NAMES = ("shrinkage", "mean", "dof", "scale")
@@ -129,9 +129,14 @@ def _scale(value: Any) -> np.ndarray:
     return a
 
 
+def conjugate(structures: tuple[Structure, ...]) -> tuple[Structure, ...]:
+    """Return those of the structures for which the prior is conjugate."""
+    return tuple(s for s in structures if s.mclust in POSSIBLE)
+
+
 def refuse_structures(structures: tuple[Structure, ...]) -> None:
     """Raise ParameterError for structures whose M-step under this prior has no closed form."""
-    others = [s.name for s in structures if s.mclust not in POSSIBLE]
+    others = [s.name for s in structures if s not in conjugate(structures)]
     if others:
         raise ParameterError(
             "prior= is there for covariance_type 'full', 'tied', 'diag', 'spherical', 'EII' and 'EEI', where "

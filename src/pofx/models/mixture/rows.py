@@ -40,6 +40,8 @@ class Rows:
     frame : Frame
     passes : int
         E-steps made so far.
+    bounded : bool
+        Whether the likelihood is bounded however narrow a component, so that the floor rules none out.
     """
 
     n: int
@@ -50,6 +52,7 @@ class Rows:
     largest: float  # largest |y|² of any row
 
     passes: int = 0
+    bounded: bool = False
 
     def e_step(
         self,
@@ -78,14 +81,22 @@ class Rows:
         self.passes += 1
         if (self.diagonal or self.d <= FEATURES_UP_TO) and not centred:
             c = coefficients(log_weight, mean, cov)
-            # Rounding of the expanded form, from the traces of the precision matrices.
-            quadratic = c[1 + self.d :] if self.diagonal else c[1 + self.d + squares(self.d)]
-            if -2.0 * np.finfo(float).eps * self.largest * quadratic.sum(axis=0).min() < EXPANDED_ERROR:
+            if self.expandable(c):
                 value, stats = self._expanded(Expanded(c, segments, self.diagonal))
                 return value, own_moments(stats, self.d)
         form = (Centred if centred or self.diagonal else Whitened)(log_weight, mean, cov, segments)
         value, stats = self._sum(form, form.work, mostly_products=form.mostly_products)
         return value, about_means(stats, form.mean, self.diagonal)
+
+    def expandable(self, c: np.ndarray) -> bool:
+        """Whether the expanded form is right: its rounding, from the traces of the precision matrices."""
+        quadratic = c[1 + self.d :] if self.diagonal else c[1 + self.d + squares(self.d)]
+        error = -2.0 * np.finfo(float).eps * self.largest * quadratic.sum(axis=0).min()
+        return bool(error < EXPANDED_ERROR)
+
+    def mass(self, state: np.ndarray) -> float:
+        """Return what the weights n_k of one mixture's state are shares of."""
+        return float(state[0].sum())
 
     def _expanded(self, form: Expanded) -> tuple[np.ndarray, np.ndarray]:
         return self._sum(form, form.work, mostly_products=form.mostly_products)

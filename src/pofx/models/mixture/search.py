@@ -18,12 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from .agglomerate import agglomerated
 from .candidate import KEEP, Candidate, Job, Run
 from .em import Mixtures, climb
 from .expanded import n_features
 from .moves import FAR, Moves
 from .rows import CachedRows, Rows
-from .starts import Sketch, labels_from_seeds, state_from_labels, ward_on_sketch
+from .starts import Sketch, hierarchical, labels_from_seeds, state_from_labels, ward
+from .structures import Structure
 
 __all__ = ["Search"]
 
@@ -35,6 +37,8 @@ ROUNDS = 3  # of moves
 STAGE = 3  # sizes of a structure that are tried at once where that is much work
 STAGED_WORK = 3e7  # multiply-adds of a pass over one start of every candidate that are much
 BATCH_ELEMENTS = 500_000  # numbers in the states of one batch, of which some 15 copies are held
+# Clusters of any shape: of whitened rows or not, and the spread of the sphere that each holds.
+AGGLOMERATIONS = ((False, 0.001), (True, 0.01), (False, 0.01), (True, 0.1))
 SCREEN_WORK = 1e10  # multiply-adds that screening the first starts may cost
 
 
@@ -72,13 +76,58 @@ class Search:
         """The sum of the weights of the rows."""
         return next(iter(self.rows.values())).total
 
-    def go(self) -> None:
+    def begin(self, keep: int, leading: Sequence[Structure] = ()) -> None:
+        """Find first solutions; the ``keep`` best starts of a single candidate climb. See :meth:`go`."""
+        if len(self.candidates) > 1:
+            self.go(leading)
+        else:
+            self.screen_and_climb(self.first_starts(self.candidates), keep)
+
+    def go(self, leading: Sequence[Structure] = ()) -> None:
         """Screen, climb and move, until moves no longer help.
 
-        Where one pass over all candidates is much work, they are taken in the order of their size, and a
-        structure goes no further once its BIC has risen.
+        Parameters
+        ----------
+        leading : sequence of Structure
+            If given, these are searched first, and their solutions are what the others start from: those
+            that may still win, as the likelihoods of what contains them tell.
         """
         everyone = self.candidates
+        first = [c for c in everyone if c.structure in leading]
+        if not first or len(first) == len(everyone):
+            self._go(everyone)
+            return
+        self._go(first)
+        leader = min(c.bic(self.total, self.d) for c in first)
+        others = [c for c in everyone if c not in first]
+        for c in others:
+            if not self._promising(c, first, leader):
+                c.excuse = "not tried: nothing that contains it is likely enough for its BIC to be the least"
+        others = [c for c in others if not c.excuse]
+        if others:
+            self.candidates = [*first, *others]
+            self.screen_and_climb([job for c in others for job in self.moves.from_relatives(c, first)], 2)
+            self.move_on(ROUNDS, near_only=True)
+        self.candidates = everyone
+
+    def _promising(self, c: Candidate, tried: Sequence[Candidate], leader: float) -> bool:
+        """Whether a structure's BIC may become less than the leader's.
+
+        It cannot be likelier than what it is a special case of.
+        """
+        same = [o for o in tried if o.k == c.k and o.best is not None]
+        above = [o.runs[0].log_likelihood for o in same if o.structure.contains(c.structure)]
+        parameters = c.structure.n_parameters(c.k, self.d)
+        most = min(above, default=math.inf if same else -math.inf)
+        return -2.0 * most + parameters * math.log(max(self.total, 1.0)) < leader
+
+    def _go(self, everyone: list[Candidate]) -> None:
+        """Search these candidates.
+
+        Where one pass over all of them is much work, they are taken in the order of their size, and a
+        structure goes no further once its BIC has risen.
+        """
+        self.candidates = everyone
         one = sum(c.k * n_features(self.d, c.structure.diagonal) for c in everyone)
         if len(everyone) <= STAGE or len(self.sketch) * one < STAGED_WORK:
             self.screen_and_climb(self.first_starts(everyone), KEEP)
@@ -106,10 +155,10 @@ class Search:
                 out += mine[len(tried) : len(tried) + STAGE - 1]
         return out
 
-    def move_on(self, rounds: int) -> None:
-        """Improve the solutions by moves."""
+    def move_on(self, rounds: int, *, near_only: bool = False) -> None:
+        """Improve the solutions by moves; after the first round, or at once, only those near the best."""
         for again in range(rounds):
-            jobs = self.moves.make(self.candidates, self.total, near_only=again > 0)
+            jobs = self.moves.make(self.candidates, self.total, near_only=near_only or again > 0)
             if not jobs:
                 break
             self.screen_and_climb(jobs, 2)
@@ -195,7 +244,9 @@ class Search:
             return single
         scalings = (sketch.scaled,) if self.d == 1 else (sketch.scaled, sketch.whitened)
         few = max(self.n_init // 2, 1)
-        fixed = [ward_on_sketch(y, sketch.w, several, rng) for y in scalings]
+        fixed = [hierarchical(ward, y, sketch.w, several, rng) for y in scalings]
+        if self.d > 1 and len(candidates) > 1:
+            fixed += [self._agglomerated(several, *how) for how in AGGLOMERATIONS]
         drawn = [labels_from_seeds(y, sketch.w, several, self.n_init, rng) for y in scalings]
         drawn += [labels_from_seeds(y, sketch.w, several, few, rng, spread=False) for y in scalings]
         affordable = max(len(fixed) + 1, self._affordable(candidates))
@@ -205,6 +256,15 @@ class Search:
             turns = [part[k][i] for i in range(self.n_init) for part in drawn if i < len(part[k])]
             out[k] = np.stack([*(part[k] for part in fixed), *turns][:affordable])
         return single | out
+
+    def _agglomerated(self, sizes: Sequence[int], whiten: bool, spread: float) -> dict[int, np.ndarray]:
+        sketch = self.sketch
+        y = sketch.whitened if whiten else sketch.scaled
+
+        def method(y: np.ndarray, w: np.ndarray, sizes: Sequence[int]) -> dict[int, np.ndarray]:
+            return agglomerated(y, w, sizes, spread, 1.0 if whiten else y.shape[1] + 1.0)
+
+        return hierarchical(method, y, sketch.w, sizes, self.rng)
 
     # ---------------------------------------------------------------- the end
 

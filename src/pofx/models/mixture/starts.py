@@ -6,7 +6,7 @@ that neither the order of the rows nor their repetition, units or (up to ties) d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = [
     "Sketch",
     "doubled",
     "embedded",
+    "flattened",
+    "hierarchical",
     "inserted",
     "labels_from_seeds",
     "merged",
@@ -27,11 +29,10 @@ __all__ = [
     "split",
     "state_from_labels",
     "ward",
-    "ward_on_sketch",
 ]
 
 START_ELEMENTS = 1_000_000  # memberships held at a time
-WARD_ROWS = 500  # rows on which the hierarchical clustering is built
+HIERARCHICAL_ROWS = 500  # rows on which the hierarchical clustering is built
 SYMMETRIC = 1e-9  # skewness below which a column has no direction
 GRID = 32  # binary places of the rows, in standard deviations, that starts see
 
@@ -48,6 +49,8 @@ class Sketch:
         Their weights.
     scaled, whitened : ndarray (n, d)
         The rows with unit variances, and with unit covariance.
+    order : ndarray (n,)
+        Where each row was among those that the sketch was made of.
     gaps : ndarray of bool (n, d), optional
         Which entries of the rows are missing, and only filled in.
     """
@@ -56,6 +59,7 @@ class Sketch:
     w: np.ndarray
     scaled: np.ndarray
     whitened: np.ndarray
+    order: np.ndarray
     gaps: np.ndarray | None = None
 
     @classmethod
@@ -78,7 +82,7 @@ class Sketch:
         real = values > 1e-10 * values[-1]
         whitened = (scaled @ vectors[:, real]) / np.sqrt(values[real])
         gaps = None if gaps is None else gaps[order]
-        return cls(z, w, _on_grid(pointed), _on_grid(whitened), gaps)
+        return cls(z, w, _on_grid(pointed), _on_grid(whitened), order, gaps)
 
     def __len__(self) -> int:
         return len(self.w)
@@ -86,7 +90,9 @@ class Sketch:
     def take(self, rows: np.ndarray) -> Sketch:
         """Return some of the rows."""
         gaps = None if self.gaps is None else self.gaps[rows]
-        return Sketch(self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows], gaps)
+        return Sketch(
+            self.z[rows], self.w[rows], self.scaled[rows], self.whitened[rows], self.order[rows], gaps
+        )
 
 
 def _on_grid(y: np.ndarray) -> np.ndarray:
@@ -176,14 +182,21 @@ def ward(y: np.ndarray, w: np.ndarray, sizes: Sequence[int]) -> dict[int, np.nda
     return out
 
 
-def ward_on_sketch(
-    y: np.ndarray, w: np.ndarray, sizes: Sequence[int], rng: np.random.Generator
+def hierarchical(
+    method: Callable[[np.ndarray, np.ndarray, Sequence[int]], dict[int, np.ndarray]],
+    y: np.ndarray,
+    w: np.ndarray,
+    sizes: Sequence[int],
+    rng: np.random.Generator,
 ) -> dict[int, np.ndarray]:
-    """Return Ward's partitions; beyond 500 rows those of a weighted draw, the others to the nearest mean."""
-    if len(y) <= WARD_ROWS:
-        return ward(y, w, sizes)
-    drawn = np.sort(rng.choice(len(y), WARD_ROWS, replace=False, p=w / w.sum()))
-    some = ward(y[drawn], np.ones(WARD_ROWS), sizes)
+    """Return the partitions that a hierarchical ``method`` makes of rows y with weights w.
+
+    Beyond 500 rows those of a weighted draw, the others to the nearest mean.
+    """
+    if len(y) <= HIERARCHICAL_ROWS:
+        return method(y, w, sizes)
+    drawn = np.sort(rng.choice(len(y), HIERARCHICAL_ROWS, replace=False, p=w / w.sum()))
+    some = method(y[drawn], np.ones(HIERARCHICAL_ROWS), sizes)
     out = {}
     for k, label in some.items():
         means = np.stack([y[drawn][label == c].mean(axis=0) for c in range(label.max() + 1)])
@@ -238,6 +251,18 @@ def embedded(state: np.ndarray, diagonal: Frame, full: Frame) -> np.ndarray:
         to = full.matrix * diagonal.inverse
         mean, cov = to @ mean, np.einsum("ik,klm,jl->ijm", to, cov, to)
     return np.concatenate([state[:1], mean, cov[lower_triangle(d)]])
+
+
+def flattened(state: np.ndarray, full: Frame, diagonal: Frame) -> np.ndarray:
+    """Return the state of a full structure as a start of a diagonal one: the same means and variances."""
+    d = len(full.centre)
+    i, j = lower_triangle(d)
+    mean, cov = state[1 : 1 + d], np.zeros((d, d, state.shape[1]))
+    cov[i, j] = cov[j, i] = state[1 + d :]
+    if full.matrix.ndim == 2:
+        to = diagonal.matrix[:, None] * full.inverse
+        mean, cov = to @ mean, np.einsum("ik,klm,jl->ijm", to, cov, to)
+    return np.concatenate([state[:1], mean, cov[np.arange(d), np.arange(d)]])
 
 
 def split(state: np.ndarray, d: int, k: int, axis: int = 0) -> np.ndarray:

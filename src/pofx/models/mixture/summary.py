@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import noise as uniform
 from .structures import structure
 
 if TYPE_CHECKING:
-    from .use import Use
+    from .answers import Answers
 
 __all__ = ["Summary", "summarise"]
 
@@ -38,6 +39,10 @@ class Summary:
         How many of the rows given are likeliest of each component.
     means, sds : tuple of tuple of float, (K, d)
         Mean and standard deviation of each component along each column.
+    noise_weight : float
+        Of the uniform noise; 0 without.
+    noise_count : int or None
+        How many of the rows given are likeliest noise.
     """
 
     n_components: int
@@ -54,6 +59,8 @@ class Summary:
     counts: tuple[int, ...] | None
     means: tuple[tuple[float, ...], ...]
     sds: tuple[tuple[float, ...], ...]
+    noise_weight: float = 0.0
+    noise_count: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as plain data."""
@@ -98,6 +105,9 @@ class Summary:
             cells = [name.center(width), *(c.center(width) for c in cells)]
             text = [f"{line}   {cell}" for line, cell in zip(text, cells, strict=True)]
         text = [line.rstrip() for line in text]
+        if self.noise_weight > 0.0:
+            counted = "" if self.noise_count is None else f"; {self.noise_count} rows are likeliest noise"
+            text.append(f"uniform noise: weight {self.noise_weight:.3g}{counted}")
         more = len(self.columns) - len(shown)
         return (
             text if not more else [*text, f"and {more} more column{'s' if more > 1 else ''}: see means, sds"]
@@ -113,18 +123,20 @@ def _numbers(values: Any, digits: int) -> list[str]:
     return [f"{v:z.{decimals}f}" for v in values]
 
 
-def summarise(model: Use, X: Any) -> Summary:
+def summarise(model: Answers, X: Any) -> Summary:
     """Return the summary of a fitted mixture, judged by the rows X or, without, by the record of its fit."""
     params, fit = model.params_, model.fit_
     weights, k = params.weights, model.n_parameters_
     n: float | None = None
-    log_likelihood = icl = counts = None
+    log_likelihood = icl = counts = noise_count = None
     if X is not None:
         log_p = model.log_density(X)
         known = ~np.isnan(model._query(X)).all(axis=1)  # rows with at least one entry
         n, log_likelihood = float(known.sum()), float(log_p.sum())
         icl = model.icl(X)
-        counts = tuple(np.bincount(model.predict(X), minlength=len(weights)).tolist())
+        label = model.predict(X)
+        counts = tuple(np.bincount(label[label >= 0], minlength=len(weights)).tolist())
+        noise_count = int((label < 0).sum()) if uniform.has_noise(params) else None
     elif fit.trace:
         n, log_likelihood = fit.effective_n, fit.trace[-1]
         kind = (str(params.covariance_type), len(weights))
@@ -133,7 +145,8 @@ def summarise(model: Use, X: Any) -> Summary:
                 icl = row.get("icl")
                 # Under a prior the trace is the posterior's.
                 log_likelihood = row["log_likelihood"] if model.prior else log_likelihood
-        icl = -2.0 * log_likelihood + k * math.log(n) if len(weights) == 1 else icl
+        if len(weights) == 1 and not uniform.has_noise(params):
+            icl = -2.0 * log_likelihood + k * math.log(n)
     sd = np.sqrt(np.diagonal(model._own_covariances(params), 0, -2, -1))
     sd = np.ldexp(np.broadcast_to(sd, params.means.shape), params.units.exponent)
     return Summary(
@@ -151,6 +164,8 @@ def summarise(model: Use, X: Any) -> Summary:
         counts=counts,
         means=_rows(params.units.back(params.means)),
         sds=_rows(sd),
+        noise_weight=uniform.weight(params),
+        noise_count=noise_count,
     )
 
 

@@ -338,7 +338,7 @@ def test_a_polish_ends_at_the_fixed_point_wherever_the_climb_stopped(kind):
     ends = []
     for tol in (1e-2, 1e-5):
         out = climb(mixtures, start, rows, tol=tol, max_iter=1000)
-        state, value = polish(mixtures, out.states[0], rows, 200)
+        state, value, _ = polish(mixtures, out.states[0], rows, 200)
         assert value >= out.log_likelihood[0] - 1e-9
         ends.append(state)
     cov, _ = mixtures.m_step(state, rows)

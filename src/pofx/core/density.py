@@ -134,6 +134,7 @@ class Density(Hooks):
             n_dropped=data.dropped,
             effective_n=data.total,
             seconds=time.monotonic() - started,
+            certificate=outcome.certificate,
         )
         self._adopt(params, fit)
         return self

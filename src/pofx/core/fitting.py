@@ -8,7 +8,50 @@ from typing import Any
 
 from ..errors import ParameterError
 
-__all__ = ["Fit", "Outcome"]
+__all__ = ["Certificate", "Fit", "Outcome"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How nearly the fitted parameters are a stationary point of the log-likelihood.
+
+    Parameters
+    ----------
+    gradient : mapping of str to float
+        For each block of parameters, the length of the gradient in standard errors: the root of gᵀ I⁻¹ g,
+        I the information. Half its square is about the gain, in nats, of a step along it. No units.
+    multiplier : float, optional
+        The Lagrange multiplier of weights that sum to one; at an optimum the sum of the rows' weights. What
+        is above that, in nats, bounds the gain from other weights.
+    """
+
+    gradient: Mapping[str, float]
+    multiplier: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Certificate | None:
+        """Return the certificate from its plain data; None where there is none.
+
+        Raises
+        ------
+        ParameterError
+            Where a field has another type than a fit gives it.
+        """
+        if data is None:
+            return None
+        gradient, multiplier = data["gradient"], data["multiplier"]
+        if not (
+            isinstance(gradient, dict)
+            and all(isinstance(k, str) and isinstance(v, float) for k, v in gradient.items())
+            and (multiplier is None or isinstance(multiplier, float))
+        ):
+            raise ParameterError("The certificate of the fit has a field of the wrong type.")
+        return cls(dict(gradient), multiplier)
+
+    def __str__(self) -> str:
+        lengths = ", ".join(f"{name} {value:.1e}" for name, value in self.gradient.items())
+        also = "" if self.multiplier is None else f"; the weights' multiplier is {self.multiplier:.10g}"
+        return f"Gradient in standard errors: {lengths}{also}."
 
 
 @dataclass(frozen=True)
@@ -29,6 +72,8 @@ class Outcome:
         Things to know: what was floored, dropped, chosen.
     search : tuple of dict, optional
         The table of candidates, where the fit chose among several.
+    certificate : Certificate, optional
+        How nearly this is an optimum, where the model can say.
     """
 
     converged: bool = True
@@ -37,6 +82,7 @@ class Outcome:
     trace: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     search: tuple[Mapping[str, Any], ...] | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +103,7 @@ class Fit:
     n_dropped: int
     effective_n: float
     seconds: float
+    certificate: Certificate | None = None
 
     @classmethod
     def given(cls) -> Fit:
@@ -76,7 +123,7 @@ class Fit:
         ParameterError
             Where a field has another type than a fit gives it.
         """
-        known = {f.name: data[f.name] for f in fields(cls)}
+        known = {f.name: data[f.name] for f in fields(cls) if f.name != "certificate"}
         search = known["search"]
         right = (
             isinstance(known["converged"], bool)
@@ -93,7 +140,7 @@ class Fit:
         known["trace"], known["notes"] = tuple(known["trace"]), tuple(known["notes"])
         if known["search"] is not None:
             known["search"] = tuple(dict(row) for row in known["search"])
-        return cls(**known)
+        return cls(**known, certificate=Certificate.from_json(data.get("certificate")))
 
     def __str__(self) -> str:
         head = "Converged" if self.converged else "Did not converge"

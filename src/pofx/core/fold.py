@@ -77,11 +77,14 @@ class Data:
     present : ndarray of shape (d,), optional
         The sum of the weights of the rows that have each column; ``None`` where none is missing. Only models
         that say so (``takes_missing``) meet rows with NaN.
+    kept : ndarray of bool, or None
+        Which of the rows that came are here: neither dropped nor of weight zero. None: all of them.
     errors : ndarray, optional
         Known measurement errors of the rows, data units, where the caller gave some: standard deviations
         (m, d) or covariances (m, d, d); m is n, or 1 where they are the same for all.
     """
 
+    kept: np.ndarray | None = None
     errors: np.ndarray | None = None
 
     def __init__(
@@ -126,7 +129,9 @@ class Data:
             for values, w in self._passes():
                 yield function(values), w
 
-        return _measured(passes(), passes, Rows(np.empty((0, self.d)), columns, self.dropped, None))
+        out = _measured(passes(), passes, Rows(np.empty((0, self.d)), columns, self.dropped, None))
+        out.kept = self.kept
+        return out
 
     def label(self, j: int) -> str:
         """Return the name of column ``j`` for messages."""
@@ -226,14 +231,26 @@ def survey(
     values = rows.values
     raw = len(values) if rows.kept is None else len(rows.kept)
     w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=rows.kept)
+    kept = _kept(rows.kept, w)
     e = None if errors is None else row_errors(errors, raw, values.shape[1], kept=rows.kept)
     if w is not None and not (w > 0).all():
         if e is not None and len(e) > 1:
             e = e[w > 0]
         values, w = values[w > 0], w[w > 0]
     data = _measured(iter([(values, w)]), lambda: iter([(values, w)]), rows)
-    data.errors = e
+    data.kept, data.errors = kept, e
     return data
+
+
+def _kept(complete: np.ndarray | None, w: np.ndarray | None) -> np.ndarray | None:
+    """Return which rows are used, from which are complete and the weights of those."""
+    if w is None or (w > 0).all():
+        return complete
+    if complete is None:
+        return w > 0
+    out = complete.copy()
+    out[complete] = w > 0
+    return out
 
 
 def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str | None) -> Data:
@@ -244,7 +261,9 @@ def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str
             for block in X:
                 yield form.read(block), None
 
-        return _measured(form.first(X), unweighted, form)
+        data = _measured(form.first(X), unweighted, form)
+        data.kept = None if data.dropped == 0 else np.concatenate(form.kept)
+        return data
     for _ in form.first(X):
         pass
     mask = np.concatenate(form.kept)
@@ -260,7 +279,9 @@ def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str
             start += len(values)
             yield (values, part) if (part > 0).all() else (values[part > 0], part[part > 0])
 
-    return _measured(weighted(), weighted, form)
+    data = _measured(weighted(), weighted, form)
+    data.kept = _kept(None if mask.all() else mask, w)
+    return data
 
 
 class _Form:

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.modes import Modes
 from ...core.params import Params
 from .climb import by_climbing
 from .gradient import Slopes
 
-__all__ = ["Modes", "find_modes"]
+__all__ = ["find_modes"]
 
 Floats = NDArray[np.float64]
 
@@ -28,34 +28,6 @@ RTOL = 1e-8
 PER_BANDWIDTH = 10  # points of the grid on a line
 MOST_GRID = 2**21
 LEVEL = RTOL  # nats: the error of the sums
-
-
-@dataclass(frozen=True, eq=False)
-class Modes:
-    """The local maxima of a density, densest first.
-
-    Attributes
-    ----------
-    points : (k, d)
-        Data units.
-    log_density : (k,)
-        Nats, data units.
-    shares : (k,)
-        The weight of the rows that climb to each mode; they sum to one.
-    n_starts : int
-        How many rows climbed. In one column every row counts, without a climb.
-    message : str
-        How they were found, and whether all climbs ended.
-    """
-
-    points: Floats
-    log_density: Floats
-    shares: Floats
-    n_starts: int
-    message: str
-
-    def __len__(self) -> int:
-        return len(self.points)
 
 
 def find_modes(params: Params, *, n_starts: int, rng: np.random.Generator, memory: float) -> Modes:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.density import Density
+from ...core.modes import Modes
 from ...core.params import Params
 from ...core.units import Units
 from ...errors import PofxWarning
@@ -22,7 +23,7 @@ from .batch import LazyBatch
 from .gradient import Slopes, require_gaussian
 from .grid import DensityGrid, Limits, evaluate_grid
 from .left_out import leave_one_out
-from .modes import Modes, find_modes
+from .modes import find_modes
 from .parts import bumps_of, edges_of
 
 __all__ = ["Use"]

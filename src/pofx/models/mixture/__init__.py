@@ -2,6 +2,7 @@
 
 ``model`` is the class; ``fit`` decides what is tried on which rows; ``search`` finds the optima; ``em`` is
 the algorithm; ``rows`` and ``centred`` are its E-step in two forms; ``structures`` the kinds of covariances.
+``use`` is what else a mixture answers, each answer in a file of its own.
 """
 
 from .model import GaussianMixture

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ...core.fitting import Certificate
 from ...maths.gaussian_batch import cholesky
 from .batch import lower_triangle
 from .candidate import Candidate, Run
+from .certificate import certificate_of
+from .criteria import log_certainties
 from .em import Mixtures
 from .fitting import Fitting
 from .frame import REGULAR, Frame
@@ -22,8 +25,8 @@ POLISHED = 1e-3  # nats: the largest tol for which the optimum is polished
 __all__ = ["finished", "in_unit_space", "message", "say", "table", "values"]
 
 
-def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float]:
-    """Return the final state and its log-likelihood (unit space), both from the centred form."""
+def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float, Certificate]:
+    """Return the final state, its log-likelihood (unit space) and certificate, from the centred form."""
     rows = fitting.all_rows(winner.structure.diagonal)
     mixtures = Mixtures([winner.k], [winner.structure])
     state = run.state
@@ -33,8 +36,8 @@ def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray,
         state = _one_component(fitting, winner.structure.diagonal)
     # Who asks for less than the default gets less.
     settled = run.gap < fitting.plan.tol <= POLISHED and not closed
-    state, value = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
-    return state, value + constant
+    state, value, reached = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
+    return state, value + constant, certificate_of(mixtures, state, reached, rows)
 
 
 def _one_component(fitting: Fitting, diagonal: bool) -> np.ndarray:
@@ -129,12 +132,13 @@ def message(fitting: Fitting, winner: Candidate, converged: bool, count: int) ->
 
 
 def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
-    """Return the candidates as plain data, log-likelihoods and BIC in data units."""
+    """Return the candidates as plain data, log-likelihoods and criteria in data units."""
     data, plan = fitting.data, fitting.plan
+    certainties = log_certainties(fitting, candidates, values)
     shift = data.log_jacobian
     leader = min((c.bic(data.total, data.d) for c in candidates), default=math.inf)
     table = []
-    for c in candidates:
+    for c, certainty in zip(candidates, certainties, strict=True):
         k = c.structure.n_parameters(c.k, data.d) + plan.noise
         best = c.best
         value = None if best is None else best.log_likelihood + shift
@@ -159,6 +163,8 @@ def table(fitting: Fitting, candidates: Sequence[Candidate]) -> tuple[dict[str, 
                 "log_likelihood": value,
                 "n_parameters": k,
                 "bic": bic,
+                "aic": None if value is None else -2.0 * value + 2.0 * k,
+                "icl": None if bic is None or certainty is None else bic - 2.0 * certainty,
                 "regular": c.regular,
                 "converged": settled,
                 "why": why,

@@ -18,6 +18,7 @@ from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_
 from .fitting import Fitting, Plan
 from .given import state_from_given
 from .noise_starts import NoisySearch, first_share
+from .partition import Partition
 from .search import Search
 
 __all__ = ["fit_mixture"]
@@ -31,7 +32,7 @@ LOOSE = 0.5  # nats still to gain, on all rows, at which candidates are compared
 
 
 def fit_mixture(
-    data: Data, plan: Plan, rng: np.random.Generator, start: dict[str, np.ndarray] | None = None
+    data: Data, plan: Plan, rng: np.random.Generator, start: dict[str, np.ndarray] | Partition | None = None
 ) -> tuple[dict[str, Any], Outcome]:
     """Return the parameters (unit space) and the outcome.
 
@@ -40,10 +41,10 @@ def fit_mixture(
     data : Data
     plan : Plan
     rng : Generator
-    start : dict, optional
+    start : dict or Partition, optional
         Given initial ``weights`` (K,), ``means`` (K, d) and ``covariances`` ((K, d, d), unit space; each
-        may be missing), and ``noise`` (1,) where the weights leave some to it: then EM runs from there and
-        nowhere else.
+        may be missing), and ``noise`` (1,) where the weights leave some to it; or a partition of the rows:
+        then EM runs from there and nowhere else.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def fit_mixture(
         _search(fitting, feasible or candidates)
     winner = _winner(candidates, data)
     run = winner.runs[0]
-    state, log_likelihood = answer.finished(fitting, winner, run)
+    state, log_likelihood, certificate = answer.finished(fitting, winner, run)
     converged = run.gap < plan.tol or fitting.closed_form(winner.k)
     answer.say(fitting, winner, converged)
     trace = np.minimum([*run.trace, log_likelihood], log_likelihood) + data.log_jacobian
@@ -74,6 +75,7 @@ def fit_mixture(
         trace=tuple(trace.tolist()),
         notes=tuple(fitting.notes),
         search=answer.table(fitting, candidates) if plan.automatic else None,
+        certificate=certificate,
     )
 
 
@@ -180,15 +182,26 @@ def _on_all_rows(
     return promoted
 
 
-def _climb_from(fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray]) -> None:
-    """Run EM from given parameters only; on large data, most of the way on a sample of the rows."""
+def _climb_from(
+    fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray] | Partition
+) -> None:
+    """Run EM from given parameters, or a given partition of the rows, only; on large data, most of the way
+    on a sample of the rows."""
     kinds = sorted({c.structure.diagonal for c in candidates})
     sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
     search = Search(sketched, fitting.sketch, candidates, fitting.rng, 1)
     plan = fitting.plan
-    jobs = [(c, state_from_given(sketched[c.structure.diagonal], c.k, start)) for c in candidates]
+    jobs = []
+    for c in candidates:
+        diagonal = c.structure.diagonal
+        if isinstance(start, Partition):
+            state = start.state(fitting, diagonal)
+            state[0] *= fitting.sketch.w.sum() / state[0].sum()
+        else:
+            state = state_from_given(sketched[diagonal], c.k, start)
+        jobs.append((c, state))
     held = float(fitting.sketch.w.sum())
-    if plan.noise and "noise" not in start:
+    if plan.noise and (isinstance(start, Partition) or "noise" not in start):
         for _, state in jobs:
             state[0] *= 1.0 - first_share(fitting.sketch)
     for sample in (True, False):

@@ -15,25 +15,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr
 
-from ...core.density import Density, in_data_units
 from ...core.fitting import Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
 from ...core.units import Units
-from ...errors import NumericalError, ParameterError, UnsupportedError
+from ...errors import ParameterError
 from ...maths.gaussian import LOG_2PI, slice_sd
-from ...threads import one_blas_thread
-from ...validation import (
-    Columns,
-    check_memory,
-    real_number,
-    restore_exact,
-    restore_filled,
-    rng_from,
-    row_errors,
-    rows_to_query,
-    whole_number,
-)
+from ...validation import Columns, real_number, whole_number
 from . import gaps, parameters
 from . import noise as uniform
 from .centred import component_logs, log_sum_exp
@@ -45,14 +33,16 @@ from .given import (
     check_means,
     check_membership,
     check_weights,
-    given_start,
     unit_covariances,
 )
-from .measurements import observed_logs, unit_errors
+from .map_fit import fit_posterior
+from .partition import Partition, given_first, partition_size
+from .prior import conjugate, given_prior
 from .rows import CACHED_FEATURES
 from .search import BATCH_ELEMENTS, SCREEN_WORK
 from .stream import after_batch
 from .structures import AUTO, STRUCTURES, Structure, structure
+from .use import Use
 
 __all__ = ["GaussianMixture"]
 
@@ -61,7 +51,7 @@ MOST_AUTO = 9  # components that n_components="auto" tries
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
 
-class GaussianMixture(Density):
+class GaussianMixture(Use):
     """A mixture of Gaussians.
 
     Parameters
@@ -89,6 +79,14 @@ class GaussianMixture(Density):
     weights_init, means_init, covariances_init : array, optional
         Where to start, in data units and scikit-learn's shapes; EM then runs from there and nowhere else.
         With ``noise``, weights may add up to less than one: the rest is the noise's.
+    labels_init, responsibilities_init : array (n,) or (n, K), optional
+        Where to start: the component of every row of X, from 0, or its share in each. EM begins with the
+        M-step (mclust's ``me(z=)``) and runs from there and nowhere else.
+    prior : None, True or mapping, optional
+        A conjugate prior on means and covariances, which keeps components from shrinking onto few rows: the
+        fit is then the mode of the posterior, as mclust's ``priorControl``. ``True`` for its defaults, or
+        ``{"shrinkage": 0.01, "mean": ..., "dof": ..., "scale": ...}``, data units
+        (:mod:`pofx.models.mixture.prior`). For EII, VII, EEI, VVI, EEE and VVV, which ``"all"`` then means.
     random_state : None, int, Generator or RandomState
         Seeds the random starts; ``None`` is 0.
     missing : {"error", "drop", "marginal"}
@@ -147,6 +145,9 @@ class GaussianMixture(Density):
         weights_init: Any = None,
         means_init: Any = None,
         covariances_init: Any = None,
+        labels_init: Any = None,
+        responsibilities_init: Any = None,
+        prior: Any = None,
         random_state: Any = None,
         missing: str = "error",
         weight_kind: str | None = None,
@@ -160,6 +161,9 @@ class GaussianMixture(Density):
         self.weights_init = weights_init
         self.means_init = means_init
         self.covariances_init = covariances_init
+        self.labels_init = labels_init
+        self.responsibilities_init = responsibilities_init
+        self.prior = prior
         self.random_state = random_state
         self.missing = missing
         self.weight_kind = weight_kind
@@ -237,6 +241,7 @@ class GaussianMixture(Density):
             whole_number(self.n_init, "n_init", least=1)
         real_number(self.tol, "tol", above=0.0)
         whole_number(self.max_iter, "max_iter", least=1)
+        given_prior(self.prior)
         if not isinstance(self.noise, bool | np.bool_):
             raise ParameterError(f"noise must be True or False; got {self.noise!r:.80}.")
 
@@ -248,7 +253,10 @@ class GaussianMixture(Density):
                     f"n_components must be a whole number >= 1, 'auto' or several numbers; got {asked!r}."
                 )
             means = self.means_init if self.means_init is not None else self.weights_init
-            return tuple(range(1, MOST_AUTO + 1)) if means is None else (len(np.atleast_1d(means)),)
+            parts = partition_size(self.labels_init, self.responsibilities_init)
+            if means is None:
+                return tuple(range(1, MOST_AUTO + 1)) if parts is None else (parts,)
+            return (len(np.atleast_1d(means)),)
         if isinstance(asked, Iterable):
             sizes = tuple(sorted({whole_number(k, "n_components", least=1) for k in asked}))
             if not sizes:
@@ -261,7 +269,8 @@ class GaussianMixture(Density):
         if isinstance(asked, str) and asked in ("auto", "all"):
             # In one column there are equal and unequal variances, and no shape or orientation.
             several = AUTO if asked == "auto" and d is not None and d > ALL_UP_TO else STRUCTURES
-            return tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
+            found = tuple(structure(name) for name in (("full", "tied") if d == 1 else several))
+            return found if given_prior(self.prior) is None else conjugate(found)
         if isinstance(asked, str | Structure) or not isinstance(asked, Iterable):
             return (structure(asked),)
         found = tuple(dict.fromkeys(structure(name) for name in asked))
@@ -317,6 +326,14 @@ class GaussianMixture(Density):
         return self._fit_rows(X, sample_weight, errors)
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[dict[str, Any], Outcome]:
+        plan, prior = self._plan(data), given_prior(self.prior)
+        start = self._start(data, plan.structures, plan.sizes)
+        if prior is not None:
+            return fit_posterior(data, plan, rng, start, prior)
+        return fit_mixture(data, plan, rng, start)
+
+    def _plan(self, data: Data) -> Plan:
+        """Return what is asked for, of rows that allow a mixture at all."""
         require_rows(data, 2, "A mixture of Gaussians")
         require_spread(data, "Leave it out (columns=, or drop it), or use from_params for a known spread.")
         structures, sizes = self._structures(data.d), self._sizes()
@@ -328,7 +345,10 @@ class GaussianMixture(Density):
             )
         if self.noise and data.errors is not None:
             raise ParameterError("noise=True and errors do not go together yet; leave one of them out.")
-        plan = Plan(
+        if given_prior(self.prior) is not None and (self.noise or data.errors is not None):
+            other = "noise=True" if self.noise else "errors"
+            raise ParameterError(f"prior and {other} do not go together yet; leave one of them out.")
+        return Plan(
             structures,
             sizes,
             automatic,
@@ -338,14 +358,14 @@ class GaussianMixture(Density):
             leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
             noise=bool(self.noise),
         )
+
+    def _start(
+        self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]
+    ) -> dict[str, np.ndarray] | Partition | None:
+        """Return where EM is told to start, if it is."""
         given = (self.weights_init, self.means_init, self.covariances_init)
-        start = None
-        if any(value is not None for value in given):
-            if len(sizes) > 1:
-                raise ParameterError("Initial parameters need one number of components; give n_components.")
-            one = structures[0] if len(structures) == 1 else None
-            start = given_start(*given, one, sizes[0], data.units, noise=plan.noise)
-        return fit_mixture(data, plan, rng, start)
+        members = (self.labels_init, self.responsibilities_init)
+        return given_first(given, members, data, structures, sizes, noise=bool(self.noise))
 
     def _bytes(self, n: int, d: int) -> int:
         sizes, structures = self._sizes(), self._structures(d)
@@ -404,7 +424,10 @@ class GaussianMixture(Density):
         log_p = np.maximum(log_sum_exp(self._logs(params, x)), -np.finfo(float).max)
         return np.where(np.isnan(x).all(axis=1), 0.0, log_p)  # nothing observed: the density is 1
 
-    def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_labelled(
+        self, params: Params, n: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return n rows (unit space) and the component that each was drawn from; −1 is the noise."""
         if uniform.has_noise(params):
             return self._draw_with_noise(params, n, rng)
         k, d = params.means.shape
@@ -412,22 +435,24 @@ class GaussianMixture(Density):
         x = rng.standard_normal((n, d))
         factor = parameters.factors(params)
         if "variances" in params:
-            return params.means[label] + x * factor[label, 0]
+            return params.means[label] + x * factor[label, 0], label
         for c in range(k):
             mine = label == c
             x[mine] = x[mine] @ (factor if factor.ndim == 2 else factor[c]).T
-        return params.means[label] + x
+        return params.means[label] + x, label
 
-    def _draw_with_noise(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_with_noise(
+        self, params: Params, n: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         noise = rng.random(n) < params.noise_weight
-        out = np.empty((n, params.means.shape[1]))
+        out, label = np.empty((n, params.means.shape[1])), np.full(n, -1)
         out[noise] = uniform.draw(params, int(noise.sum()), rng)
         if not noise.all():
             others = {k: v for k, v in params.items() if not k.startswith("noise")}
             others["weights"] = params.weights / params.weights.sum()
             rest = Params(others, params.units, params.columns)
-            out[~noise] = self._draw(rest, int((~noise).sum()), rng)
-        return out
+            out[~noise], label[~noise] = self._draw_labelled(rest, int((~noise).sum()), rng)
+        return out, label
 
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
         parameters.check(values, d)
@@ -500,174 +525,3 @@ class GaussianMixture(Density):
             return np.asarray(np.sqrt(params.variances.min(axis=0)))
         own = slice_sd(params.cholesky)
         return own if own.ndim == 1 else own.min(axis=0)
-
-    # ---------------------------------------------------------------- missing values
-
-    def impute(
-        self, X: Any, *, draws: int | None = None, random_state: Any = None, exact: bool = False
-    ) -> Any:
-        """Return the rows with their missing entries filled in, given what is observed of each.
-
-        Parameters
-        ----------
-        X : rows, as for ``fit``, with NaN (None, NA) where an entry is missing
-            Any fitted mixture can do this, whatever its ``missing``.
-        draws : int, optional
-            By default an entry gets its conditional mean E[x_m | x_o]: the best guess, but without spread, so
-            that variances and correlations of the filled rows are too sure. ``draws=m`` gives m data sets
-            drawn from p(x_m | x_o) (multiple imputations at these parameters): analyse each, then compare.
-        random_state : None, int, Generator or RandomState
-            For the draws. A row's draws do not depend on what other rows lack.
-        exact : bool
-            By default entries that are filled in have the recorded precision and dtype of the training data,
-            as in ``sample``; ``exact=True`` leaves them continuous, every column float64.
-
-        Returns
-        -------
-        rows in the container of the training data
-            Observed entries are unchanged, to the last bit. With ``draws=m``: an array (m, n, d), or (m, n)
-            where the training rows were 1-D; for frames and tables a list of m.
-
-        Raises
-        ------
-        DataError
-            For infinities and columns that do not match.
-        """
-        params = self.params_
-        if uniform.has_noise(params):
-            raise UnsupportedError("impute is for mixtures without noise.")
-        x = rows_to_query(X, params.columns, who=type(self).__name__, missing="marginal")
-        m = 0 if draws is None else whole_number(draws, "draws", least=1)
-        check_memory(8 * (m + 1) * 6 * x.size, f"Filling in {len(x):,} rows {m + 1} times")
-        known, z, rng = ~np.isnan(x), params.units.to(x), rng_from(random_state)
-
-        def given_back(z: np.ndarray) -> Any:
-            rows = np.where(known, x, params.units.back(z))
-            out = (
-                restore_exact(rows, params.columns) if exact else restore_filled(rows, known, params.columns)
-            )
-            if params.columns.container == "pandas" and isinstance(X, type(out)):
-                out.index = X.index
-            return out
-
-        with one_blas_thread():
-            if draws is None:
-                return given_back(gaps.completed(params, z))
-            several = [given_back(one) for one in gaps.drawn(params, z, m, rng)]
-        return np.stack(several) if isinstance(several[0], np.ndarray) else several
-
-    # ---------------------------------------------------------------- rows with errors
-
-    def log_density_observed(self, X: Any, errors: Any) -> np.ndarray:
-        """Return the log density of rows measured with known errors: of the truth plus Gaussian noise.
-
-        Parameters
-        ----------
-        X : rows, as for ``log_density``
-        errors : array
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-            Nats. With errors of zero, ``log_density(X)``.
-        """
-        params = self.params_
-        if uniform.has_noise(params):
-            raise UnsupportedError("log_density_observed is for mixtures without noise.")
-        x = rows_to_query(X, params.columns, who=type(self).__name__)
-        e = unit_errors(row_errors(errors, len(x), x.shape[1]), params.units)
-        with one_blas_thread():
-            log_p = observed_logs(params, self._own_covariances(params), params.units.to(x), e)
-        return np.maximum(log_p, -np.finfo(float).max) + params.units.log_jacobian
-
-    # ---------------------------------------------------------------- clusters and criteria
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the responsibilities: the probability of each component given each row, shape (n, K).
-
-        With ``noise=True`` the noise is the last column, of K + 1.
-        """
-        params = self.params_
-        x = self._query(X)
-        with one_blas_thread():
-            logs = self._logs(params, params.units.to(x))
-            logs = np.maximum(logs, -np.finfo(float).max)  # where every logarithm leaves float64
-            r = np.exp(logs - logs.max(axis=0))
-            return np.ascontiguousarray((r / r.sum(axis=0)).T)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest component of each row, shape (n,); −1 where that is the noise."""
-        label = self.predict_proba(X).argmax(axis=1)
-        return np.where(label == self.n_components_, -1, label)
-
-    def bic(self, X: Any) -> float:
-        """Return −2 log L + k log n for these rows; smaller is better (mclust prints the negative).
-
-        n counts the rows with at least one entry.
-        """
-        x = self._query(X)
-        n = int((~np.isnan(x).all(axis=1)).sum())
-        return float(-2.0 * self._log_density_rows(self.params_, x).sum() + self.n_parameters_ * np.log(n))
-
-    def aic(self, X: Any) -> float:
-        """Return −2 log L + 2 k for these rows; smaller is better."""
-        return float(-2.0 * self.log_density(X).sum() + 2.0 * self.n_parameters_)
-
-    # ---------------------------------------------------------------- the field's names, in data units
-
-    @property
-    def weights_(self) -> np.ndarray:
-        """The weights (K,)."""
-        return np.array(self.params_.weights)
-
-    @property
-    def noise_weight_(self) -> float:
-        """The weight of the uniform noise; 0 without."""
-        return uniform.weight(self.params_)
-
-    @property
-    def noise_box_(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The corners (d,) and (d,) of the box that the noise fills, data units; ``None`` without noise."""
-        params = self.params_
-        if not uniform.has_noise(params):
-            return None
-        return params.units.back(params.noise_low), params.units.back(params.noise_high)
-
-    @property
-    def means_(self) -> np.ndarray:
-        """The means (K, d), data units."""
-        return self.params_.units.back(self.params_.means)
-
-    @property
-    def covariances_(self) -> np.ndarray:
-        """The covariances, data units, in scikit-learn's shape for ``covariance_type_``."""
-        params = self.params_
-        if "variances" not in params:
-            return in_data_units(self._own_covariances(params), params.units, "covariances_")
-        with np.errstate(over="ignore", under="ignore"):
-            out = np.ldexp(params.variances, 2 * params.units.exponent)
-        if not np.isfinite(out).all():
-            raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
-        spheres = len(structure(params.covariance_type).covariances_shape(*out.shape)) == 1
-        return out[:, 0] if spheres else out
-
-    @property
-    def n_components_(self) -> int:
-        """The number of components."""
-        return len(self.params_.weights)
-
-    @property
-    def covariance_type_(self) -> str:
-        """The structure of the covariances, by scikit-learn's name where it has one, else by mclust's."""
-        return str(self.params_.covariance_type)
-
-    @property
-    def converged_(self) -> bool:
-        """Whether less than ``tol`` nats were left to gain."""
-        return self.fit_.converged
-
-    @property
-    def n_iter_(self) -> int:
-        """Passes over the rows, all starts and candidates together."""
-        return max(self.fit_.passes, 1)

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from ...core.density import in_data_units
+from ...core.units import Units
 from ...errors import NumericalError, ParameterError
 from ...maths.gaussian import LOG_2PI
 from . import noise
+from .batch import lower_triangle
+from .frame import Frame
 from .structures import Structure, structure
 
-__all__ = ["check", "condition", "factors", "marginal", "ordered", "variances"]
+__all__ = ["check", "condition", "factors", "marginal", "ordered", "shaped", "state_of", "variances"]
 
 
 def check(values: Mapping[str, Any], d: int) -> None:
@@ -136,3 +140,25 @@ def ordered(values: dict[str, Any]) -> dict[str, Any]:
         if name in out and (name != "cholesky" or out[name].ndim == 3):
             out[name] = out[name][order]
     return out
+
+
+def state_of(params: Mapping[str, Any], frame: Frame, total: float) -> np.ndarray:
+    """Return the state (p, K) of a mixture for EM on rows of this total weight."""
+    factor, k = factors(params), len(params["weights"])
+    if "variances" in params:
+        own = frame.covariances(params["variances"])
+    else:
+        sigma = np.broadcast_to(factor @ np.swapaxes(factor, -1, -2), (k, *factor.shape[-2:]))
+        own = frame.covariances(sigma)[lower_triangle(factor.shape[-1])]
+    return np.concatenate([total * params["weights"][None], frame.means(params["means"]), own])
+
+
+def shaped(own: np.ndarray, units: Units, s: Structure) -> np.ndarray:
+    """Return covariances (K, d, d) or variances (K, d) of unit space in data units, as ``covariances_``."""
+    if not s.diagonal:
+        return in_data_units(own[0] if s.shared else own, units, "covariances_")
+    with np.errstate(over="ignore", under="ignore"):
+        out = np.ldexp(own, 2 * units.exponent)
+    if not np.isfinite(out).all():
+        raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
+    return out[:, 0] if len(s.covariances_shape(*out.shape)) == 1 else out

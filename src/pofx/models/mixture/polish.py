@@ -33,7 +33,9 @@ SLACK = 1e-12  # of the log-likelihood: by what rounding alone may lower it
 RANK = 1e-12  # singular values of the memory below which its directions are noise
 
 
-def polish(mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int) -> tuple[np.ndarray, float]:
+def polish(
+    mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int
+) -> tuple[np.ndarray, float, np.ndarray]:
     """Return the fixed point of EM next to ``state`` (p, K), and its log-likelihood in search space.
 
     Parameters
@@ -52,18 +54,20 @@ def polish(mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int) -> 
         Of all states visited whose log-likelihood did not fall beyond rounding, the one that EM moves least.
     log_likelihood : float
         At that state, from the plain form of the E-step.
+    reached : ndarray (p, K)
+        F of that state, from the same.
     """
     work = float(rows.n) * state.size
     centred = work <= CENTRED_WORK
     target = TARGET if centred else TARGET_ON_LARGE
     limit = min(max_iter, PASSES, max(LEAST_PASSES, int(WORK / work)))
     if limit <= LEAST_PASSES:
-        return state, _evaluation(mixtures, rows, True)(state)[0]
+        return (state, *_evaluation(mixtures, rows, True)(state)[:2])
     evaluate = _evaluation(mixtures, rows, centred)
     value, reached, scale, low = evaluate(state)
     slack = SLACK * (abs(value) + rows.total)
     residual = (reached - state) * scale
-    best, best_size, best_value = state, _size(residual, rows), value
+    best, best_size, best_value, best_reached = state, _size(residual, rows), value, reached
     memory: list[tuple[np.ndarray, np.ndarray]] = []
     since = 0
     plain = False  # whether the last step was one of EM's own
@@ -91,11 +95,11 @@ def polish(mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int) -> 
         if new_size < 0.5 * best_size:
             since = 0
         if new_size < best_size:
-            best, best_size, best_value = candidate, new_size, new_value
+            best, best_size, best_value, best_reached = candidate, new_size, new_value, new_reached
         residual, scale = new_residual / scale * new_scale, new_scale
     if not centred:
-        best_value = _evaluation(mixtures, rows, True)(best)[0]
-    return best, best_value
+        best_value, best_reached = _evaluation(mixtures, rows, True)(best)[:2]
+    return best, best_value, best_reached
 
 
 Evaluation = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray, bool]]

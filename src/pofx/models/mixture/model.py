@@ -359,6 +359,10 @@ class GaussianMixture(Density):
         distinct = 8 * d * min(n, max(MOST_DISTINCT, max(sizes) * (d + 1)))
         return 8 * (search + features + distinct) + min(8 * n * (d + 1), CACHE_BYTES)
 
+    def fit_predict(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> np.ndarray:
+        """Return the likeliest component of each row that is fitted: ``fit(X).predict(X)``, shape (n,)."""
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
     # ---------------------------------------------------------------- the distribution
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:

@@ -404,6 +404,10 @@ class GaussianMixture(Use):
         self._adopt(*after_batch(self, X, sample_weight))
         return self
 
+    def fit_predict(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> np.ndarray:
+        """Return the likeliest component of each row that is fitted: ``fit(X).predict(X)``, shape (n,)."""
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
     # ---------------------------------------------------------------- the distribution
 
     def _logs(self, params: Params, x: np.ndarray) -> np.ndarray:

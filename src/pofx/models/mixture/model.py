@@ -38,7 +38,8 @@ from .given import (
 )
 from .rows import FEATURES_UP_TO, n_features
 from .search import BATCH_ELEMENTS, SCREEN_WORK
-from .structures import AUTO, STRUCTURES, Structure, structure
+from .structures import AUTO, STRUCTURES, FactorAnalysers, Structure, structure
+from .structures.factoring import factor_analysis
 
 __all__ = ["GaussianMixture"]
 
@@ -53,10 +54,11 @@ class GaussianMixture(Density):
     ----------
     n_components : int, "auto" or iterable of int
         How many components, or among which numbers to choose by BIC; ``"auto"`` is 1 to 9.
-    covariance_type : str, "auto", "all" or list of str
+    covariance_type : str or object, "auto", "all" or list of them
         What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
         (VVI), ``"spherical"`` (VII), or another of mclust's fourteen: volume, shape and orientation Equal,
-        Variable or Identity. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
+        Variable or Identity. For many columns ``"factors-2"`` and the like, or ``FactorAnalysers(2)`` of
+        ``pofx.models.mixture``: correlation through so many common factors per component. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
         EII, VII, EVE, VVE, EEV and VEV share something that depends on the columns' units: the data's own.
     n_init : int, optional
         Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
@@ -81,6 +83,8 @@ class GaussianMixture(Density):
     covariances_ : ndarray
         scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical; the others have
         one entry per component: (K,) for EII, (K, d) for those that end in I, (K, d, d) for the rest.
+    loadings_, uniquenesses_ : ndarray (K, d, q), (K, d)
+        Of ``"factors-q"``: every covariance is Λ Λᵀ + diag(ψ).
     n_components_, covariance_type_ : int, str
         What was chosen.
 
@@ -109,7 +113,7 @@ class GaussianMixture(Density):
         self,
         n_components: int | str | Iterable[int] = "auto",
         *,
-        covariance_type: str | Iterable[str] = "auto",
+        covariance_type: str | Structure | Iterable[str | Structure] = "auto",
         n_init: int | None = None,
         tol: float = 1e-5,
         max_iter: int = 1000,
@@ -134,7 +138,13 @@ class GaussianMixture(Density):
 
     @classmethod
     def from_params(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", names: Any = None
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str | Structure = "full",
+        names: Any = None,
     ) -> Self:
         """Return a known mixture.
 
@@ -384,10 +394,35 @@ class GaussianMixture(Density):
             return in_data_units(self._own_covariances(params), params.units, "covariances_")
         with np.errstate(over="ignore", under="ignore"):
             out = np.ldexp(params.variances, 2 * params.units.exponent)
-        if not np.isfinite(out).all():
-            raise NumericalError("covariances_ is beyond float64 in the data's units; rescale the columns.")
+        out = _representable(out, "covariances_")
         spheres = len(structure(params.covariance_type).covariances_shape(*out.shape)) == 1
         return out[:, 0] if spheres else out
+
+    @property
+    def loadings_(self) -> np.ndarray:
+        """The loadings Λ (K, d, q) of a mixture of factor analysers, data units; those of the largest first.
+
+        In units of the components' standard deviations they are orthogonal: the other rotations are as good.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(self._factors()[0], self.params_.units.exponent[:, None])
+        return _representable(out, "loadings_")
+
+    @property
+    def uniquenesses_(self) -> np.ndarray:
+        """The uniquenesses ψ (K, d) of a mixture of factor analysers: noise variances, data units."""
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(self._factors()[1], 2 * self.params_.units.exponent)
+        return _representable(out, "uniquenesses_")
+
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        params, s = self.params_, structure(self.params_.covariance_type)
+        if not isinstance(s, FactorAnalysers):
+            raise AttributeError(f"covariance_type={s.name!r} has no factors.")
+        made: tuple[np.ndarray, np.ndarray] = params.derived(
+            "factors", lambda: factor_analysis(self._own_covariances(params), s.n_factors)
+        )
+        return made
 
     @property
     def n_components_(self) -> int:
@@ -408,3 +443,9 @@ class GaussianMixture(Density):
     def n_iter_(self) -> int:
         """Passes over the rows, all starts and candidates together."""
         return max(self.fit_.passes, 1)
+
+
+def _representable(out: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(out).all():
+        raise NumericalError(f"{name} is beyond float64 in the data's units; rescale the columns.")
+    return out

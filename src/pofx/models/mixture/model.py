@@ -57,9 +57,10 @@ class GaussianMixture(Density):
     covariance_type : str or object, "auto", "all" or list of them
         What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
         (VVI), ``"spherical"`` (VII), or another of mclust's fourteen: volume, shape and orientation Equal,
-        Variable or Identity. For many columns ``"factors-2"`` and the like, or ``FactorAnalysers(2)`` of
-        ``pofx.models.mixture``: correlation through so many common factors per component. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
+        Variable or Identity. A list to choose from by BIC, ``"auto"`` for those four, ``"all"`` for fourteen.
         EII, VII, EVE, VVE, EEV and VEV share something that depends on the columns' units: the data's own.
+        For many columns ``"factors-2"`` and the like, correlation through two common factors per component;
+        or, as an object, ``FactorAnalysers(2)`` from ``pofx.models.mixture``.
     n_init : int, optional
         Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
         one candidate, 5 for each of many by default.

@@ -70,7 +70,7 @@ class Structure(ABC):
         return cls() if not isabstract(cls) and name in (cls.name, cls.mclust) else None
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.name == other.name  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.name == other.name
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -107,7 +107,7 @@ class Structure(ABC):
         return (k - 1) + k * d + self.n_covariance_parameters(k, d)
 
     def rows_per_component(self, d: int) -> int:
-        """Return how many rows a component of several needs, for its likelihood to be bounded; 0 for no rule."""
+        """Return how many rows a component, of several, needs to have covariances at all."""
         return d + 1 if self.own_matrices else 0
 
     def refusal(self, d: int) -> str:

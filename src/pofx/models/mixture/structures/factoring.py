@@ -6,8 +6,8 @@ ch. 4) is to minimise
 
     f(ψ) = Σ_j log ψ_j + Σ_factors (1 + log θ_m) + Σ_others θ_m   =   log|Σ| + tr Σ⁻¹V
 
-by Newton's steps in log ψ with exact second derivatives (Clarke 1970, Br. J. Math. Stat. Psychol. 23:43), none
-of which is taken where it does not descend. Often the best ψ_j is zero (a Heywood case), and Σ a good
+by Newton's steps in log ψ with exact second derivatives (Clarke 1970, Br. J. Math. Stat. Psychol. 23:43),
+none of which is taken where it does not descend. Often the best ψ_j is zero (a Heywood case), and Σ a good
 covariance all the same. Then column j *is* a factor: f has the limit log V_jj + 1 plus the f of the other
 columns' partial covariance with a factor less, and that is what is worked with, so no small ψ_j costs digits.
 
@@ -22,15 +22,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ....maths.gaussian_batch import cholesky
-
 __all__ = ["common_and_noise", "factor_analysis"]
 
 STEPS = 200
 LONGEST = 3.0  # Newton's step in a log uniqueness
 SHORTEST = 1e-3  # share of a Newton step below which none is tried
 SHORTER = 0.3  # how a step that did not descend is shortened
-SETTLED = 1e-16  # what a step should gain of f when, by quadratic convergence, it is the last one
+SETTLED = 1e-11  # what a step should gain of f when, by quadratic convergence, it is the last one
+AT_REST = 1e-24  # what it should gain when it need not be taken
 ROUNDING, WORST = 1e-13, 1e5  # of f; and the largest eigenvalue whose rounding is put up with
 STALLED = 0.1  # share of the last gain that a step of full length leaves
 LEAST = 1e-12  # of a column's variance: where uniquenesses, and variances in a logarithm, end
@@ -39,7 +38,8 @@ FALLING, SMALL = -0.2, 0.01  # a step, and a share of the variance, at which a c
 SAME = 1e-9  # minima that differ by less are one
 RIDGE = 1e-11
 RELEASED = (0.03, 0.001)  # uniquenesses, of a variance, that a column which is a factor is given in a trial
-CLEAR = 0.02  # the least uniqueness of a start
+NEAR_HEYWOOD, WEAK = float(np.log(0.02)), 3.0  # log ψ, and θ_q, below which there may be another minimum
+CLEAR = 0.02  # of a variance: the least uniqueness of a start
 
 
 def factor_analysis(v: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,13 +57,12 @@ def factor_analysis(v: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
 
 def common_and_noise(v: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ΛΛᵀ (M, d, d) and ψ (M, d) in units of the columns' standard deviations, and those (M, d)."""
-    r, variance = _correlations(v)
-    best, other = _minima(_plain_starts(r, q), q)
-    heywood = best.whole.any(axis=1) | other.whole.any(axis=1)
-    hard = np.flatnonzero(heywood | (np.abs(best.f - other.f) > SAME))
-    best.improve(np.arange(len(r)), other)
+    r, variance = _correlations(v, 0.0)
+    best = _minima([_joreskogs_start(r, q)], q)[0]
+    weakest = best.theta[:, -q]  # a column that is a factor moves the next smaller one here
+    hard = np.flatnonzero((weakest < WEAK) | best.whole.any(axis=1) | (best.x.min(axis=1) < NEAR_HEYWOOD))
     if len(hard):
-        for found in _minima(_starts_from_columns(r[hard], q), q):
+        for found in _minima(_more_starts(r[hard], q), q):
             best.improve(hard, found)
         _release(best, hard, r, q)
     strength = np.sqrt(np.where(best.factor, best.theta - 1.0, 0.0))
@@ -166,15 +165,13 @@ def _newton(p: _Points, q: int) -> tuple[np.ndarray, np.ndarray]:
     gradient = np.where(free, gradient, 0.0)
     hessian = np.where(free[:, :, None] & free[:, None, :], hessian, 0.0)
     hessian[:, i, i] += held + RIDGE
-    convex = cholesky(np.moveaxis(hessian, 0, 2))[1]
-    step = np.zeros_like(gradient)
-    step[convex] = -np.linalg.solve(hessian[convex], gradient[convex, :, None])[:, :, 0]
-    if not convex.all():  # away from a saddle, on which Newton's own step would come to rest
-        values, axes = np.linalg.eigh(hessian[~convex])
-        along = (np.swapaxes(axes, 1, 2) @ gradient[~convex, :, None]) / np.maximum(np.abs(values), RIDGE)[
-            :, :, None
-        ]
-        step[~convex] = -(axes @ along)[:, :, 0]
+    try:
+        np.linalg.cholesky(hessian)
+        step = -np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:  # away from a saddle, on which Newton's own step would come to rest
+        values, axes = np.linalg.eigh(hessian)
+        along = np.swapaxes(axes, 1, 2) @ gradient[:, :, None] / np.maximum(np.abs(values), RIDGE)[:, :, None]
+        step = -(axes @ along)[:, :, 0]
     step *= np.minimum(1.0, LONGEST / np.maximum(np.abs(step).max(axis=1), LEAST))[:, None]
     return step, -(step * gradient).sum(axis=1)
 
@@ -187,11 +184,11 @@ def _minimum(p: _Points, q: int) -> _Points:
     closing = np.zeros(len(step), dtype=bool)  # at a minimum, and that is still to be tried
     going = np.arange(len(step))
     for _ in range(STEPS):
-        here = p.take(going)
+        here = p if len(going) == len(p.x) else p.take(going)
         column, falls = _falling(here, step[going], closing[going], q)
         falls &= ~tried[going]
-        if not falls.all():
-            more = falls | ~closing[going]
+        more = falls | ~closing[going]
+        if not more.all():
             going, here, column, falls = going[more], here.take(more), column[more], falls[more]
             if not len(going):
                 break
@@ -205,12 +202,15 @@ def _minimum(p: _Points, q: int) -> _Points:
         p.put(going[better], there.take(better))
         tried[going] = falls & ~better
         length[going] = np.where(better, 1.0, np.where(falls, 1.0, SHORTER) * length[going])
-        again, last = going[better], gain[going].copy()
+        last, settled = gain[going].copy(), better & ~falls & (gain[going] < SETTLED)
+        step[going[settled]] = 0.0
+        again = going[better & ~settled]
         if len(again):
             step[again], gain[again] = _newton(p.take(again), q)
         # What no longer shrinks at the level of rounding is rounding.
         stalled = (last < noise) & (gain[going] > STALLED * last)
-        arrived = better & ~falls & ((last < SETTLED) | stalled) | (length[going] < SHORTEST)
+        ended = better & ~falls & ((gain[going] < AT_REST) | stalled)
+        arrived = settled | ended | (length[going] < SHORTEST)
         closing[going] = np.where(falls, closing[going] & ~better, arrived)
     return p
 
@@ -229,7 +229,7 @@ Given = tuple[np.ndarray, np.ndarray, np.ndarray]  # rest, whole, spent
 
 
 def _with_factors(given: Given, which: np.ndarray, column: np.ndarray) -> Given:
-    """Make a column of some of the problems a factor; what is left of the others is their partial correlation."""
+    """Make a column of some of the problems a factor: the others are left with their partial correlation."""
     at = np.flatnonzero(which)
     if not len(at):
         return given
@@ -280,25 +280,25 @@ def _minima(starts: list[_Points], q: int) -> list[_Points]:
     return [found.take(np.arange(s * m, (s + 1) * m)) for s in range(len(starts))]
 
 
-def _plain_starts(r: np.ndarray, q: int) -> list[_Points]:
-    """Principal factors; and Jöreskog's start ψ_j = (1 − q/2d) / (R⁻¹)_jj."""
+def _joreskogs_start(r: np.ndarray, q: int) -> _Points:
+    """ψ_j = (1 − q/2d) / (R⁻¹)_jj, a little noise added to R, which may be singular."""
     d = r.shape[1]
-    values, axes = np.linalg.eigh(r)
-    unexplained = 1.0 - (axes**2 * values[:, None, :])[:, :, d - q :].sum(axis=2)
-    alone = (1.0 - 0.5 * q / d) / (axes**2 / np.maximum(values, CLEAR)[:, None, :]).sum(axis=2)
-    return [_Points.at(_all_free(r), np.log(np.maximum(noise, CLEAR)), q) for noise in (unexplained, alone)]
+    inverse = np.linalg.inv(r + CLEAR * np.eye(d))
+    noise = (1.0 - 0.5 * q / d) / np.diagonal(inverse, 0, 1, 2)
+    return _Points.at(_all_free(r), np.log(np.maximum(noise, CLEAR)), q)
 
 
-def _starts_from_columns(r: np.ndarray, q: int) -> list[_Points]:
-    """One, two, … q columns as factors, each the best beside those before; principal factors of the rest."""
+def _more_starts(r: np.ndarray, q: int) -> list[_Points]:
+    """No, one, … q columns as factors, each the best beside those before; principal factors of the rest."""
     m, d = r.shape[:2]
     given, out = _all_free(r), []
-    for count in range(1, q + 1):
-        partial, _ = _correlations(given[0])
-        explained = -np.log(np.maximum(1.0 - partial**2, LEAST))
-        explained[:, np.arange(d), np.arange(d)] = 0.0
-        best = np.where(given[1], -np.inf, explained.sum(axis=1)).argmax(axis=1)
-        given = _with_factors(given, np.ones(m, dtype=bool), best)
+    for count in range(q + 1):
+        if count:
+            partial, _ = _correlations(given[0])
+            explained = -np.log(np.maximum(1.0 - partial**2, LEAST))
+            explained[:, np.arange(d), np.arange(d)] = 0.0
+            best = np.where(given[1], -np.inf, explained.sum(axis=1)).argmax(axis=1)
+            given = _with_factors(given, np.ones(m, dtype=bool), best)
         partial, variance = _correlations(given[0])
         values, axes = np.linalg.eigh(partial)
         common = (axes**2 * values[:, None, :])[:, :, d - q + count :].sum(axis=2)
@@ -307,8 +307,8 @@ def _starts_from_columns(r: np.ndarray, q: int) -> list[_Points]:
     return out
 
 
-def _correlations(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _correlations(v: np.ndarray, least: float = LEAST) -> tuple[np.ndarray, np.ndarray]:
     """Return correlations (M, d, d) and variances (M, d)."""
-    variance = np.maximum(np.diagonal(v, 0, 1, 2), LEAST)
+    variance = np.maximum(np.diagonal(v, 0, 1, 2), least)
     sd = np.sqrt(variance)
     return v / sd[:, :, None] / sd[:, None, :], variance

@@ -6,8 +6,8 @@ a mixture of factor analysers (Ghahramani and Hinton 1997, CRG-TR-96-1; McLachla
 Mixture Models, ch. 8). Where a full covariance costs d (d + 1) / 2 numbers, this costs about d (q + 1), and
 it exists for fewer rows than columns.
 
-The M-step is maximum-likelihood factor analysis of each component's own covariance
-(:mod:`pofx.models.mixture.structures.factoring`). Nothing is shared, so nothing depends on the columns' units.
+The M-step is maximum-likelihood factor analysis of each component's own covariance, which does not see the
+columns' units (:mod:`pofx.models.mixture.structures.factoring`).
 """
 
 from __future__ import annotations

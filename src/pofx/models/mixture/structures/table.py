@@ -44,11 +44,13 @@ def structure(name: object) -> Structure:
 
 
 def _of_other_classes(name: str) -> Structure | None:
-    known = (kind.named(name) for kind in _kinds(Structure))
+    known = (kind.named(name) for kind in _kinds())
     return next((s for s in known if s is not None), None)
 
 
-def _kinds(kind: type[Structure]) -> Iterator[type[Structure]]:
-    for sub in kind.__subclasses__():
-        yield sub
-        yield from _kinds(sub)
+def _kinds() -> Iterator[type[Structure]]:
+    waiting = Structure.__subclasses__()
+    while waiting:
+        kind = waiting.pop()
+        yield kind
+        waiting += kind.__subclasses__()

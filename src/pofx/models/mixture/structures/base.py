@@ -110,6 +110,10 @@ class Structure(ABC):
         """Return how many rows a component, of several, needs to have covariances at all."""
         return d + 1 if self.own_matrices else 0
 
+    def work(self, d: int) -> float:
+        """Return about how many multiply-adds :meth:`solve` costs per component, where that counts."""
+        return 0.0
+
     def refusal(self, d: int) -> str:
         """Return why ``d`` columns cannot have this structure, and what to try; empty where they can."""
         return ""

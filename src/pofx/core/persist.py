@@ -171,6 +171,8 @@ def _encode_hyper(value: Any, key: str, name: str, arrays: Arrays) -> dict[str, 
         return {"model": _encode_model(value, key + ".", arrays)}
     if isinstance(value, np.random.Generator | np.random.RandomState):
         return {"plain": None}  # a spent stream of random numbers says nothing about the fitted model
+    if isinstance(getattr(value, "short_name", None), str):
+        return {"plain": value.short_name}  # what the constructor takes as well
     if hasattr(value, "to_json") and hasattr(type(value), "from_json"):
         from ..maths.bijections import to_manifest
 

@@ -6,5 +6,6 @@ the algorithm; ``rows`` and ``centred`` are its E-step in two forms; ``structure
 """
 
 from .model import GaussianMixture
+from .structures import FactorAnalysers
 
-__all__ = ["GaussianMixture"]
+__all__ = ["FactorAnalysers", "GaussianMixture"]

@@ -11,7 +11,7 @@ from ...core.density import Density
 from ...core.fold import block_rows
 from ...core.modes import Modes
 from ...core.params import Params
-from ...errors import UnsupportedError
+from ...errors import NumericalError, UnsupportedError
 from ...threads import map_ordered, one_blas_thread
 from ...validation import check_memory, restore, restore_exact, rng_from, whole_number
 from . import noise as uniform
@@ -19,7 +19,8 @@ from . import parameters
 from .clusters import Clusters, merge_by_entropy
 from .criteria import odds_against
 from .modes import find_modes
-from .structures import structure
+from .structures import FactorAnalysers, structure
+from .structures.factoring import factor_analysis
 from .summary import Summary, summarise
 
 __all__ = ["Answers"]
@@ -228,6 +229,32 @@ class Answers(Density):
         return parameters.shaped(own, params.units, structure(params.covariance_type))
 
     @property
+    def loadings_(self) -> np.ndarray:
+        """The loadings Λ (K, d, q) of a mixture of factor analysers, data units; those of the largest first.
+
+        In units of the components' standard deviations they are orthogonal: the other rotations are as good.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(self._factors()[0], self.params_.units.exponent[:, None])
+        return _representable(out, "loadings_")
+
+    @property
+    def uniquenesses_(self) -> np.ndarray:
+        """The uniquenesses ψ (K, d) of a mixture of factor analysers: noise variances, data units."""
+        with np.errstate(over="ignore", under="ignore"):
+            out = np.ldexp(self._factors()[1], 2 * self.params_.units.exponent)
+        return _representable(out, "uniquenesses_")
+
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        params, s = self.params_, structure(self.params_.covariance_type)
+        if not isinstance(s, FactorAnalysers):
+            raise AttributeError(f"covariance_type={s.name!r} has no factors.")
+        made: tuple[np.ndarray, np.ndarray] = params.derived(
+            "factors", lambda: factor_analysis(self._own_covariances(params), s.n_factors)
+        )
+        return made
+
+    @property
     def n_components_(self) -> int:
         """The number of components."""
         return len(self.params_.weights)
@@ -246,3 +273,9 @@ class Answers(Density):
     def n_iter_(self) -> int:
         """Passes over the rows, all starts and candidates together."""
         return max(self.fit_.passes, 1)
+
+
+def _representable(out: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(out).all():
+        raise NumericalError(f"{name} is beyond float64 in the data's units; rescale the columns.")
+    return out

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ...errors import DegenerateError
+from ...errors import DegenerateError, ParameterError
 from ...maths.moments import correlation_condition, dependent_columns
 from ..gaussian import COLLINEAR, NEARLY
 from .candidate import Candidate
@@ -35,10 +35,8 @@ def possible_sizes(fitting: Fitting) -> list[int]:
 
 def enough_rows(c: Candidate, fitting: Fitting) -> bool:
     """Whether every component can have a covariance of its own; says so of the candidate if not."""
-    if c.k == 1 or not c.structure.own_matrices:
-        return True
-    needed = c.k * (fitting.data.d + 1)
-    if needed > fitting.n_distinct:
+    needed = c.k * c.structure.rows_per_component(fitting.data.d)
+    if c.k > 1 and needed > fitting.n_distinct:
         c.excuse = f"not tried: {c.k} covariance matrices need at least {needed:,} distinct rows"
     return not c.excuse
 
@@ -46,16 +44,16 @@ def enough_rows(c: Candidate, fitting: Fitting) -> bool:
 def possible_structures(fitting: Fitting) -> list[Structure]:
     """Return the structures that the columns allow; the others are named, with the remedy."""
     data = fitting.data
-    allowed = _of_comparable_units(fitting)
-    full = [s for s in allowed if not s.diagonal]
-    diagonal = [s for s in allowed if s.diagonal]
+    allowed = _in_so_many_columns(_of_comparable_units(fitting), fitting)
+    full = [s for s in allowed if not (s.diagonal or s.for_singular)]
+    others = [s for s in allowed if s.diagonal or s.for_singular]
     if not full or data.d == 1:
-        return full + diagonal
+        return full + others
     covariance = fitting.moments.covariance
     smallest, largest, direction = correlation_condition(covariance)
     too_few = fitting.n_distinct <= data.d
     if not too_few and smallest > NEARLY:
-        return full + diagonal
+        return full + others
     names = ", ".join(repr(data.label(j)) for j in dependent_columns(direction))
     if too_few:
         problem = (
@@ -70,15 +68,28 @@ def possible_structures(fitting: Fitting) -> list[Structure]:
             "is very narrow across them, and its last digits are lost."
         )
         fitting.warn(note)
-        return full + diagonal
-    if not diagonal:
+        return full + others
+    if not others:
         raise DegenerateError(
             f"{problem}, so no density with covariance_type={full[0].name!r} exists. Use covariance_type="
             "'diag', leave columns out, or shrink one Gaussian: Gaussian(shrinkage='ledoit_wolf')."
             + "".join(f" {note}" for note in fitting.notes)
         )
-    fitting.warn(f"{problem}; only structures without correlation were considered.")
-    return diagonal
+    kept = ", ".join(repr(s.name) for s in others if s.for_singular)
+    fitting.warn(
+        f"{problem}; only structures without correlation{f', and {kept},' if kept else ''} were considered."
+    )
+    return others
+
+
+def _in_so_many_columns(asked: list[Structure], fitting: Fitting) -> list[Structure]:
+    """Return the structures that there are in so many columns; the others are named."""
+    reasons = {s: s.refusal(fitting.data.d) for s in asked}
+    rest = [s for s in asked if not reasons[s]]
+    if not rest:
+        raise ParameterError(" ".join(reasons.values()))
+    fitting.notes += [f"{s.name} was left out: {reasons[s]}" for s in asked if reasons[s]]
+    return rest
 
 
 def _of_comparable_units(fitting: Fitting) -> list[Structure]:

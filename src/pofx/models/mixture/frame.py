@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ...maths.moments import Moments, correlation_condition
+from ..gaussian import COLLINEAR
 
 __all__ = ["REGULAR", "Frame"]
 
@@ -21,7 +22,9 @@ class Frame:
 
     A divides columns by their standard deviations. Where the correlation matrix itself is nearly singular
     (smallest eigenvalue below 1e-3), full structures work on whitened rows instead: otherwise not even one
-    Gaussian would count as regular, and squared features would lose digits.
+    Gaussian would count as regular, and squared features would lose digits. Where it is singular there is no
+    whitening; structures that do not mind (:attr:`pofx.models.mixture.structures.Structure.for_singular`)
+    then work on scaled rows.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ class Frame:
         with np.errstate(over="ignore"):
             sphere = np.ldexp(1.0 / sd, (exponent.max() - exponent)) ** 2
         sphere = sphere / sphere.min()
-        if diagonal or correlation_condition(covariance)[0] >= WHITEN_BELOW:
+        if diagonal or not COLLINEAR * len(sd) < correlation_condition(covariance)[0] < WHITEN_BELOW:
             return cls(moments.mean, 1.0 / sd, sd, sphere, -float(np.log(sd).sum()))
         factor = np.linalg.cholesky(covariance / sd[:, None] / sd) * sd[:, None]
         inverse = np.linalg.inv(factor)

@@ -98,6 +98,8 @@ def check_membership(covariances: np.ndarray, name: str, structure: Structure, k
 
     The likeliest covariances of a structure, given those of one of its members, are that member's.
     """
+    if reason := structure.refusal(d):
+        raise ParameterError(reason)
     shape = (k, d) if structure.diagonal else (k, d, d)
     v = np.moveaxis(
         np.broadcast_to(covariances.reshape(k, -1) if covariances.ndim == 1 else covariances, shape), 0, -1

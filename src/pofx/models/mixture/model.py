@@ -58,12 +58,14 @@ class GaussianMixture(Use):
     ----------
     n_components : int, "auto" or iterable of int
         How many components, or among which numbers to choose by BIC; ``"auto"`` is 1 to 9.
-    covariance_type : str, "auto", "all" or list of str
+    covariance_type : str or object, "auto", "all" or list of them
         What the components' covariances share: ``"full"`` (mclust's VVV), ``"tied"`` (EEE), ``"diag"``
         (VVI), ``"spherical"`` (VII), or another of mclust's fourteen: volume, shape and orientation Equal,
         Variable or Identity. A list to choose from by BIC; ``"all"`` fits the fourteen, ``"auto"`` looks for
         the best of them (of those four in more than ten columns) and leaves out what cannot be the best.
         EII, VII, EVE, VVE, EEV and VEV share something that depends on the columns' units: the data's own.
+        For many columns ``"factors-2"`` and the like, correlation through two common factors per component;
+        or, as an object, ``FactorAnalysers(2)`` from ``pofx.models.mixture``.
     n_init : int, optional
         Random starts of each kind, beside the hierarchical ones and those made from solutions found; 10 for
         one candidate, 5 for each of many by default.
@@ -105,6 +107,8 @@ class GaussianMixture(Use):
     covariances_ : ndarray
         scikit-learn's shapes: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical; the others have
         one entry per component: (K,) for EII, (K, d) for those that end in I, (K, d, d) for the rest.
+    loadings_, uniquenesses_ : ndarray (K, d, q), (K, d)
+        Of ``"factors-q"``: every covariance is Λ Λᵀ + diag(ψ).
     n_components_, covariance_type_ : int, str
         What was chosen.
     noise_weight_, noise_box_ : float, (ndarray (d,), ndarray (d,))
@@ -137,7 +141,7 @@ class GaussianMixture(Use):
         self,
         n_components: int | str | Iterable[int] = "auto",
         *,
-        covariance_type: str | Iterable[str] = "auto",
+        covariance_type: str | Structure | Iterable[str | Structure] = "auto",
         n_init: int | None = None,
         tol: float = 1e-5,
         max_iter: int = 1000,
@@ -175,7 +179,7 @@ class GaussianMixture(Use):
         means: Any,
         covariances: Any,
         *,
-        covariance_type: str = "full",
+        covariance_type: str | Structure = "full",
         noise_box: Any = None,
         names: Any = None,
     ) -> Self:

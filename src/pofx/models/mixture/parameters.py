@@ -111,7 +111,7 @@ def _part(params: Mapping[str, Any], values: dict[str, Any], d: int) -> dict[str
     """Return the parameters of ``d`` of the columns; not all structures are theirs too."""
     kind = str(params["covariance_type"])
     if d < params["means"].shape[1]:
-        kind = structure(structure(kind).part).name
+        kind = structure(structure(kind).of_part(d)).name
     hyper = {"n_components": len(params["weights"]), "covariance_type": kind}
     if noise.has_noise(params):
         hyper["noise"] = True

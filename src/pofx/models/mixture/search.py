@@ -232,8 +232,9 @@ class Search:
 
     def _affordable(self, candidates: Sequence[Candidate]) -> int:
         """Return how many starts of each candidate can be screened for a set amount of work."""
-        one = sum(c.k * n_features(self.d, c.structure.diagonal) for c in candidates)
-        return int(SCREEN_WORK / (2.0 * SCREEN * len(self.sketch) * one))
+        n, d = len(self.sketch), self.d
+        one = sum(c.k * (n * n_features(d, c.structure.diagonal) + c.structure.work(d)) for c in candidates)
+        return int(SCREEN_WORK / (2.0 * SCREEN * one))
 
     def _partitions(self, candidates: Sequence[Candidate]) -> dict[int, np.ndarray]:
         """Return for each size (S, n): Ward's, k-means++ and random seeds, on scaled and whitened rows."""

@@ -10,6 +10,7 @@ each of them Equal for all components, Variable, or (shape, orientation) the Ide
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import isabstract
 from typing import ClassVar
 
 import numpy as np
@@ -30,8 +31,8 @@ class Structure(ABC):
 
     Attributes
     ----------
-    mclust, name : str
-        mclust's name, and scikit-learn's where it has one.
+    name, mclust : str
+        scikit-learn's name or another, mclust's by default; and mclust's, empty where it has none.
     diagonal : bool
         Whether covariances are variances per column, (d, M).
     shared : bool
@@ -41,21 +42,43 @@ class Structure(ABC):
         set of eigenvectors), so that it holds in the data's own.
     own_matrices : bool
         Whether every component needs d + 1 rows for a covariance matrix of its own.
+    for_singular : bool
+        Whether covariances are regular even where the rows lie in fewer directions than there are columns.
     part : str
-        mclust's name of the structure of a marginal or a conditional.
+        The name of the structure of a marginal or a conditional.
     """
 
-    mclust: ClassVar[str]
-    name: ClassVar[str]
+    mclust: str = ""
+    name: str
     diagonal: ClassVar[bool] = False
     shared: ClassVar[bool] = False
     in_data_units: ClassVar[bool] = False
     own_matrices: ClassVar[bool] = False
-    part: ClassVar[str] = "VVV"
+    for_singular: ClassVar[bool] = False
+    part: str = "VVV"
 
     def __init_subclass__(cls) -> None:
         if "mclust" in cls.__dict__ and "name" not in cls.__dict__:
             cls.name = cls.mclust
+
+    @classmethod
+    def named(cls, name: str) -> Structure | None:
+        """Return the structure of this class that ``name`` is short for, if there is one.
+
+        Names are what files and the command line hold.
+        """
+        return cls() if not isabstract(cls) and name in (cls.name, cls.mclust) else None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def short_name(self) -> str:
+        """What a file holds in the object's place."""
+        return self.name
 
     @abstractmethod
     def solve(
@@ -83,6 +106,22 @@ class Structure(ABC):
         """Return the number of free parameters of the mixture: weights, means, covariances."""
         return (k - 1) + k * d + self.n_covariance_parameters(k, d)
 
+    def rows_per_component(self, d: int) -> int:
+        """Return how many rows a component, of several, needs to have covariances at all."""
+        return d + 1 if self.own_matrices else 0
+
+    def work(self, d: int) -> float:
+        """Return about how many multiply-adds :meth:`solve` costs per component, where that counts."""
+        return 0.0
+
+    def refusal(self, d: int) -> str:
+        """Return why ``d`` columns cannot have this structure, and what to try; empty where they can."""
+        return ""
+
+    def of_part(self, d: int) -> str:
+        """Return the name of the structure of a marginal or a conditional in ``d`` columns."""
+        return "VVV" if self.refusal(d) else self.part
+
     def covariances_shape(self, k: int, d: int) -> tuple[int, ...]:
         """Return the shape of ``covariances_``: scikit-learn's, or one matrix (or row) per component."""
         return (k, d) if self.diagonal else (k, d, d)
@@ -90,13 +129,16 @@ class Structure(ABC):
     def contains(self, other: Structure) -> bool:
         """Whether ``other`` is a special case: its optimum is one of this one's starts.
 
-        No letter of a special case is freer: I is an E, which is a V.
+        No letter of a special case is freer: I is an E, which is a V. What has no letters is a case of VVV,
+        and of VVI if it is diagonal.
         """
+        if not (self.mclust and other.mclust):
+            return self != other and self.mclust in ("VVV", "VVI" if other.diagonal else "VVV")
         freer = zip(self.mclust, other.mclust, strict=True)
         return self.mclust != other.mclust and all(_RANK[a] >= _RANK[b] for a, b in freer)
 
     def __repr__(self) -> str:
-        return self.name if self.name == self.mclust else f"{self.name} ({self.mclust})"
+        return self.name if self.mclust in ("", self.name) else f"{self.name} ({self.mclust})"
 
 
 class FlooredStructure(Structure):
@@ -135,7 +177,7 @@ class FlooredStructure(Structure):
             if _above(cov, frame.floor).all():
                 return cov
         factor = np.maximum(frame.floor / _least(cov), 1.0)
-        if self.mclust[0] == "E":
+        if self.mclust.startswith("E"):
             factor = np.maximum.reduceat(factor, segments.starts)[segments.owner]
         return cov * factor
 

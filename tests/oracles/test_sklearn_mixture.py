@@ -19,40 +19,66 @@ import numpy as np
 import pytest
 
 import pofx
-from pofx.errors import PofxWarning
+from pofx.errors import DegenerateError, ParameterError, PofxWarning
 
 WHERE = "sklearn.mixture.tests.test_gaussian_mixture"
 
-# Their words, and ours for the same thing. ``None``: ours does not refuse that, by decision.
+# Their words for an error or a warning, and ours. ``None``: ours does not refuse that, by decision.
 WORDS: dict[str, str | None] = {
-    "should be in the range [0, 1]": "must sum to 1",
-    "should be normalized": "must sum to 1; the sum is",
     "The parameter 'weights' should have the shape of": "weights_init needs 1 axes",
-    "The parameter 'means' should have the shape of": "means_init needs",
+    "The parameter 'weights' should be in the range [0, 1]": "weights_init must sum to 1",
+    "The parameter 'weights' should be normalized": "weights_init must sum to 1",
+    "The parameter 'means' should have the shape of": "means_init needs 2 rows",
     "precision' should have the shape of": "covariances_init needs shape",
-    "should be symmetric, positive-definite": "must have positive variances|must be positive definite",
-    "precision' should be positive": "must be positive",
-    "instance is not fitted": "This GaussianMixture is not fitted yet. Call fit",
-    "Invalid value for 'n_samples'": None,  # no rows is a sample of size 0
-    "did not converge": "stopped after max_iter",
+    "precision' should be symmetric, positive-definite": "covariances_init.* must have positive variances",
+    "precision' should be positive": "covariances_init must be positive",
+    "This GaussianMixture instance is not fitted": "This GaussianMixture is not fitted yet. Call fit",
+    "Best performing initialization did not converge": "EM stopped after max_iter=1 passes",
+    "Fitting the mixture model failed because some components": "distinct rows",
+    "Invalid value for 'n_samples'": None,  # no rows are a sample of size 0
 }
 
-# Never called: they would test scikit-learn only, or call what only it has.
-PRIVATE = "calls scikit-learn's private functions, no model"
-ARRAY_API = "other array libraries than NumPy, inside scikit-learn's array_api_dispatch"
-NOT_OURS = {
+PRIVATE = "calls scikit-learn's private functions, whatever the model"
+ARRAY_API = "is about other arrays than NumPy's, in scikit-learn's dispatch"
+# Ours are drawn anew for another n_init, so that more of them may end lower, rarely.
+NESTED = "expects the first of several starts to be the single one of the same seed: its random stream"
+# Not run.
+LEFT_OUT = {
     "test_suffstat_sk_full": PRIVATE,
     "test_suffstat_sk_tied": PRIVATE,
     "test_suffstat_sk_diag": PRIVATE,
     "test_gaussian_suffstat_sk_spherical": PRIVATE,
     "test_compute_log_det_cholesky": PRIVATE,
     "test_gaussian_mixture_log_probabilities": PRIVATE,
+    "test_gaussian_mixture_precisions_init": PRIVATE,
+    "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters": PRIVATE,
+    "test_init": NESTED,
+    "test_multiple_init": NESTED,
+    "test_warm_start": "expects five passes from the start of its seed not to be enough: its random stream",
     "test_gaussian_mixture_array_api_compliance": ARRAY_API,
     "test_gaussian_mixture_raises_where_array_api_not_implemented": ARRAY_API,
 }
 
-# Run, and must fail: an excuse that is no longer needed must go.
-EXCLUDED = {}
+NO_PASS = "max_iter=0 asks for scikit-learn's own start as if it were a fit; ours needs a pass"
+ONE_PASS = "expects single passes to tell when they have converged; Aitken's rule needs three in a row"
+LABELS = "asks for labels of draws: until sample has return_labels"
+# Run, and must fail so: an excuse that is no longer needed must go.
+EXCUSED: dict[str, tuple[type[Exception], str]] = {
+    "test_max_iter_zero": (ParameterError, NO_PASS),
+    "test_init_means_not_duplicated": (ParameterError, NO_PASS),
+    "test_convergence_detected_with_warm_start": (AssertionError, ONE_PASS),
+    "test_monotonic_likelihood": (AssertionError, f"{ONE_PASS}; and a score never to fall by its last bit"),
+    "test_gaussian_mixture_precisions_init_diag": (
+        AssertionError,
+        "expects a fit to begin with the k-means of its seed and no other start, by its count of passes",
+    ),
+    "test_regularisation": (
+        DegenerateError,
+        "expects an absolute reg_covar to fit ten components to two distinct rows, which is refused here",
+    ),
+    "test_sample": (TypeError, LABELS),
+    "test_gaussian_mixture_single_component_stable": (TypeError, LABELS),
+}
 
 
 # ---------------------------------------------------------------- the adapter
@@ -151,6 +177,9 @@ def in_our_words(check: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load() -> ModuleType:
+    """Return their file as a module of its own, with our class in the place of theirs."""
+    package = WHERE.rpartition(".")[0]
+    pytest.importorskip(package, reason=f"this scikit-learn came without {package}")
     spec = importlib.util.find_spec(WHERE)
     if spec is None or spec.loader is None:
         pytest.skip(f"this scikit-learn came without {WHERE}", allow_module_level=True)
@@ -164,9 +193,13 @@ def load() -> ModuleType:
 
 
 def collected() -> dict[str, Callable[..., None]]:
-    """Return their tests by name."""
-    found = dict(inspect.getmembers(load(), inspect.isfunction))
-    return {name: t for name, t in found.items() if name.startswith("test_") and name not in NOT_OURS}
+    """Return their tests by name, the excused ones marked."""
+    found = inspect.getmembers(load(), inspect.isfunction)
+    tests = {name: test for name, test in found if name.startswith("test_") and name not in LEFT_OUT}
+    for name in tests.keys() & EXCUSED.keys():
+        kind, reason = EXCUSED[name]
+        tests[name] = pytest.mark.xfail(raises=kind, reason=reason, strict=True)(tests[name])
+    return tests
 
 
 globals().update(collected())

@@ -61,7 +61,6 @@ LEFT_OUT = {
 
 NO_PASS = "max_iter=0 asks for scikit-learn's own start as if it were a fit; ours needs a pass"
 ONE_PASS = "expects single passes to tell when they have converged; Aitken's rule needs three in a row"
-LABELS = "asks for labels of draws: until sample has return_labels"
 # Run, and must fail so: an excuse that is no longer needed must go.
 EXCUSED: dict[str, tuple[type[Exception], str]] = {
     "test_max_iter_zero": (ParameterError, NO_PASS),
@@ -76,8 +75,6 @@ EXCUSED: dict[str, tuple[type[Exception], str]] = {
         DegenerateError,
         "expects an absolute reg_covar to fit ten components to two distinct rows, which is refused here",
     ),
-    "test_sample": (TypeError, LABELS),
-    "test_gaussian_mixture_single_component_stable": (TypeError, LABELS),
 }
 
 

@@ -20,6 +20,7 @@ RELEASED = (0.03, 0.001)  # uniquenesses, of a variance, that a column which is 
 NEAR_HEYWOOD, WEAK = float(np.log(0.02)), 3.0  # log ψ, and θ_q, below which there may be another minimum
 UNEXPLAINED = 2.0  # an eigenvalue of another direction, above which it might be a factor instead
 NEXT, WEAKEST = 2, 2  # such directions that are tried, and factors whose places they take
+HEATS, FINALISTS = 3, 2  # rounds after which so many starts of each problem go on
 CLEAR = 0.02  # of a variance: the least uniqueness of a start
 
 
@@ -52,11 +53,11 @@ def _analysed(r: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
     doubtful = best.whole.any(axis=1) | (best.x.min(axis=1) < NEAR_HEYWOOD) | (best.theta[:, 0] < WEAK)
     hard = np.flatnonzero(doubtful | (theta[:, 0] > UNEXPLAINED))
     if len(hard):
-        longer = Points.at(all_free(r[hard]), 0.5 * start.x[hard], q)
-        _try(best, hard, [longer, *_with_other_factors(best.take(hard), r[hard], q)], q)
         mine = np.flatnonzero(doubtful)
-        if len(mine):
-            _try(best, mine, _from_columns(r[mine], q), q)
+        starts = [(hard, Points.at(all_free(r[hard]), 0.5 * start.x[hard], q))]
+        starts += [(hard, p) for p in _with_other_factors(best.take(hard), r[hard], q)]
+        starts += [(mine, p) for p in _from_columns(r[mine], q)]
+        _try(best, starts, q)
         _release(best, hard, r, q)
     strength = np.sqrt(np.where(best.factor, best.theta - 1.0, 0.0))
     loadings = best.omega * np.exp(0.5 * best.x)[:, :, None] * strength[:, None, :]
@@ -64,12 +65,16 @@ def _analysed(r: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
     return (r - best.rest) + loadings @ np.swapaxes(loadings, 1, 2), noise
 
 
-def _try(best: Points, which: np.ndarray, starts: list[Points], q: int) -> None:
-    """Descend from several starts of some of the problems, side by side, and keep what is better."""
-    together = Points.joined(starts)
-    found = minimum(together, q, np.tile(best.f[which], len(starts)))
-    for part in np.split(np.arange(len(together.f)), len(starts)):
-        best.improve(which, found.take(part))
+def _try(best: Points, starts: list[tuple[np.ndarray, Points]], q: int) -> None:
+    """Descend from several starts of some of the problems, the best to the end; keep what is better."""
+    owner = np.concatenate([which for which, _ in starts])
+    p = minimum(Points.joined([p for _, p in starts]), q, best.f[owner], HEATS)
+    order = np.lexsort([p.f, owner])
+    place = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    order, place = order[place < FINALISTS], place[place < FINALISTS]
+    p, owner = minimum(p.take(order), q, best.f[owner[order]]), owner[order]
+    for i in range(FINALISTS):
+        best.improve(owner[place == i], p.take(place == i))
 
 
 def _joreskogs_start(r: np.ndarray, q: int) -> Points:

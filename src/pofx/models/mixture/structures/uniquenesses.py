@@ -20,9 +20,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.linalg import cho_solve, eigh
 
+from ....maths.gaussian_batch import cholesky
+
 __all__ = ["LEAST", "SAME", "Given", "Points", "all_free", "leading", "minimum", "scaled", "with_factors"]
 
-STEPS = 200
+ROUNDS = 200
 MANY = 24  # columns from which on only the factors' eigenvectors are found
 LONGEST = 3.0  # Newton's step in a log uniqueness
 SHORTEST = 1e-3  # share of a Newton step below which none is tried
@@ -122,7 +124,10 @@ def leading(s: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
         return values[:, d - q :], axes[:, :, d - q :]
     values, axes = np.empty((m, q)), np.empty((m, d, q))
     for i, one in enumerate(s):
-        values[i], axes[i] = eigh(one, subset_by_index=(d - q, d - 1), driver="evx", check_finite=False)
+        value, axis = eigh(one, subset_by_index=(d - q, d - 1), driver="evx", check_finite=False)
+        if len(value) < q:  # LAPACK finds none by number where all are equal to rounding
+            value, axis = (a[..., d - q :] for a in np.linalg.eigh(one))
+        values[i], axes[i] = value, axis
     return values, axes
 
 
@@ -164,28 +169,32 @@ def _newton(p: Points, q: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _solved(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return H⁻¹g, H with its eigenvalues' absolute values: no step comes to rest on a saddle."""
-    try:
-        factors = np.linalg.cholesky(hessian)
-    except np.linalg.LinAlgError:
-        values, axes = np.linalg.eigh(hessian)
-        along = np.swapaxes(axes, 1, 2) @ gradient[:, :, None] / np.maximum(np.abs(values), RIDGE)[:, :, None]
-        return np.asarray((axes @ along)[:, :, 0])
+    factors, convex = cholesky(np.moveaxis(hessian, 0, 2))
+    out = np.empty_like(gradient)
+    if not convex.all():
+        values, axes = np.linalg.eigh(hessian[~convex])
+        along = np.swapaxes(axes, 1, 2) @ gradient[~convex, :, None]
+        out[~convex] = (axes @ (along / np.maximum(np.abs(values), RIDGE)[:, :, None]))[:, :, 0]
     if hessian.shape[1] < MANY:
-        return np.asarray(np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0])
-    pairs = zip(factors, gradient, strict=True)
-    return np.stack([cho_solve((factor, True), g, check_finite=False) for factor, g in pairs])
+        out[convex] = np.linalg.solve(hessian[convex], gradient[convex, :, None])[:, :, 0]
+        return out
+    for i in np.flatnonzero(convex):
+        out[i] = cho_solve((factors[:, :, i], True), gradient[i], check_finite=False)
+    return out
 
 
-def minimum(p: Points, q: int, known: np.ndarray | float = np.inf) -> Points:
-    """Descend from ``p``, which is overwritten, to a minimum of each problem, or until none below ``known``
-    is in sight."""
+def minimum(p: Points, q: int, known: np.ndarray | float = np.inf, rounds: int = ROUNDS) -> Points:
+    """Descend from ``p``, which is overwritten, to a minimum of each problem.
+
+    Or until none below ``known`` is in sight, or for so many ``rounds``.
+    """
     step, gain = _newton(p, q)
     length = np.ones(len(step))
     tried = np.zeros(len(step), dtype=bool)  # whether to make a column a factor, in vain
     closing = np.zeros(len(step), dtype=bool)  # at a minimum, and that is still to be tried
     going = np.arange(len(step))
     known = np.broadcast_to(known, going.shape)
-    for _ in range(STEPS):
+    for _ in range(rounds):
         here = p if len(going) == len(p.x) else p.take(going)
         column, falls = _falling(here, step[going], closing[going], q)
         falls &= ~tried[going]

@@ -143,10 +143,10 @@ def page(store: Store) -> str:
             "## Speed",
             "",
             "Float64, full covariances, all libraries from the same initial parameters. Per iteration: the "
-            "median of five pairs, interleaved; pofx's are passes of the accelerated algorithm, everything "
+            "median of five interleaved pairs (three for the last two of the large cases); pofx's are passes of the accelerated algorithm, everything "
             "beside the pass included. To the optimum: within 1e-6 nats per row of the limit of the basin "
             "that plain EM reaches; scikit-learn's time is its iterations times its time for one, pofx's "
-            "that of whole calls of `fit`, checks of the rows included (median of five). Of few rows both "
+            "that of whole calls of `fit`, checks of the rows included (median as before). Of few rows both "
             "are whole fits. The last column counts the multiply-adds of both products alone, 4 p K a row "
             "with p = 1 + d + d (d + 1) / 2, against this machine's dgemm in the same process; where most "
             "responsibilities vanish, pofx does fewer.",

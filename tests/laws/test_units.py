@@ -56,7 +56,7 @@ COLUMNS: dict[str, Make] = {
 SCALAR: dict[str, Make] = {
     "Gaussian spherical": lambda: pofx.Gaussian("spherical"),
     "GaussianMixture spherical": lambda: pofx.GaussianMixture(2, covariance_type="spherical"),
-    "GaussianMixture auto": lambda: pofx.GaussianMixture(),
+    "GaussianMixture auto": lambda: pofx.GaussianMixture([1, 2]),
 }
 
 

@@ -135,15 +135,15 @@ def page(store: Store) -> str:
         "",
         f"Made by `python benchmarks/mixture.py` on {machines}.",
         "",
-        "![Seconds per iteration](mixture.png)",
-        "",
+        *(["![Seconds per iteration](mixture.png)", ""] if "speed" in store else []),
     ]
     if "speed" in store:
         lines += [
             "## Speed",
             "",
             "Float64, full covariances, all libraries from the same initial parameters. Per iteration: the "
-            "median of five interleaved pairs (three for the last two of the large cases); pofx's are passes of the accelerated algorithm, everything "
+            "median of five interleaved pairs (three for the two largest); "
+            "pofx's are passes of the accelerated algorithm, everything "
             "beside the pass included. To the optimum: within 1e-6 nats per row of the limit of the basin "
             "that plain EM reaches; scikit-learn's time is its iterations times its time for one, pofx's "
             "that of whole calls of `fit`, checks of the rows included (median as before). Of few rows both "

@@ -38,6 +38,7 @@ STAGE = 3  # sizes of a structure that are tried at once where that is much work
 STAGED_WORK = 3e7  # multiply-adds of a pass over one start of every candidate that are much
 BATCH_ELEMENTS = 500_000  # numbers in the states of one batch, of which some 15 copies are held
 # Clusters of any shape: of whitened rows or not, and the spread of the sphere that each holds.
+AGGLOMERATED_UP_TO = 12  # columns; determinants of many more take most of the time
 AGGLOMERATIONS = ((False, 0.001), (True, 0.01), (False, 0.01), (True, 0.1))
 SCREEN_WORK = 1e10  # multiply-adds that screening the first starts may cost
 
@@ -246,7 +247,7 @@ class Search:
         scalings = (sketch.scaled,) if self.d == 1 else (sketch.scaled, sketch.whitened)
         few = max(self.n_init // 2, 1)
         fixed = [hierarchical(ward, y, sketch.w, several, rng) for y in scalings]
-        if self.d > 1 and len(candidates) > 1:
+        if 1 < self.d <= AGGLOMERATED_UP_TO and len(candidates) > 1:
             fixed += [self._agglomerated(several, *how) for how in AGGLOMERATIONS]
         drawn = [labels_from_seeds(y, sketch.w, several, self.n_init, rng) for y in scalings]
         drawn += [labels_from_seeds(y, sketch.w, several, few, rng, spread=False) for y in scalings]

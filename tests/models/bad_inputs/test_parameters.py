@@ -69,6 +69,9 @@ BAD: dict[str, dict[str, tuple[str, list[Any]]]] = {
         "max_iter": ("max_iter", [*NOT_A_COUNT, None]),
         "n_init": ("n_init", NOT_A_COUNT),
         "noise": ("noise must be True or False", [1, "yes", None, 0.2]),
+        "labels_init": ("labels_init", [[0, 1], "even"]),
+        "responsibilities_init": ("responsibilities_init", [[[0.5, 0.6]], "even"]),
+        "prior": ("prior", [3, "yes"]),
         "weights_init": ("weights_init", [[0.5, 0.6], [1.5, -0.5], [1.0], [1.0, np.nan], "even"]),
         "means_init": ("means_init", [[0.0, 1.0], np.zeros((3, 2)), [[0.0], [1.0]], [[0.0, np.inf]] * 2]),
         "covariances_init": (

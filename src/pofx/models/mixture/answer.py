@@ -60,15 +60,12 @@ def values(fitting: Fitting, winner: Candidate, state: np.ndarray) -> dict[str, 
     cov, _ = Mixtures([winner.k], [structure]).m_step(state, rows)
     if rows.bounded:
         _say_what_errors_hide(fitting, cov)
-    return in_unit_space(frame, structure, state, cov, rows.mass(state)) | (
-        {
-            "noise_weight": max(1.0 - float(state[0].sum() / rows.mass(state)), 0.0),
-            "noise_low": fitting.data.low,
-            "noise_high": fitting.data.high,
-        }
-        if fitting.plan.noise
-        else {}
-    )
+    mass = rows.mass(state)
+    values = in_unit_space(frame, structure, state, cov, mass)
+    if fitting.plan.noise:
+        left = max(1.0 - float(state[0].sum() / mass), 0.0)
+        values |= {"noise_weight": left, "noise_low": fitting.data.low, "noise_high": fitting.data.high}
+    return values
 
 
 def in_unit_space(

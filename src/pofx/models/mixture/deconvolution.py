@@ -25,14 +25,13 @@ class DeconvolvingSearch(Search):
     """
 
     def __init__(self, fitting: Fitting, candidates: Sequence[Candidate]) -> None:
-        kinds = sorted({c.structure.diagonal for c in candidates})
-        sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
+        sketched = fitting.searched(candidates)
         self.plain = [Candidate(c.structure, c.k) for c in candidates]
         without = Search(sketched, fitting.sketch, self.plain, fitting.rng, fitting.plan.n_init)
         without.begin(KEEP, fitting.plan.leading)
         few = max(1, fitting.plan.n_init // FEWER) if fitting.plan.automatic else fitting.plan.n_init
         super().__init__(sketched, fitting.sketch, candidates, fitting.rng, few)
-        self.rows = self.measured = {kind: fitting.measured_sketch(kind) for kind in kinds}
+        self.rows = self.measured = {kind: fitting.measured_sketch(kind) for kind in sketched}
 
     def first_starts(self, candidates: Sequence[Candidate]) -> list[Job]:
         """Partitions and solutions of the rows, each cluster without the errors' mean variances."""

@@ -28,7 +28,7 @@ from ...threads import map_ordered
 from .batch import Segments, lower_triangle
 from .centred import normalise
 from .frame import Frame
-from .rows import Rows
+from .rows import Rows, added
 
 __all__ = ["NARROWEST", "DeconvolvedRows", "least_variance", "scores", "variances_in"]
 
@@ -172,9 +172,7 @@ class DeconvolvedRows(Rows):
         starts = range(0, self.n, size)
         parallel = len(starts) > 1 and self.n * m * d**3 > PARALLEL_WORK
         parts = map_ordered(contribution, starts) if parallel else map(contribution, starts)
-        value, stats = next(parts)
-        for more, further in parts:
-            value, stats = value + more, stats + further
+        value, stats = added(parts)
         return value, _state(stats, mean, cov)
 
 

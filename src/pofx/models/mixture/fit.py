@@ -16,9 +16,8 @@ from .deconvolution import DeconvolvingSearch
 from .expanded import n_features
 from .feasible import enough_rows, possible_sizes, possible_structures, warn_of_outliers, warn_of_unseen_pairs
 from .fitting import Fitting, Plan
-from .given import state_from_given
 from .noise_starts import NoisySearch, first_share
-from .partition import Partition
+from .partition import Partition, state_from
 from .search import Search
 
 __all__ = ["fit_mixture"]
@@ -92,9 +91,7 @@ def _search(fitting: Fitting, candidates: list[Candidate]) -> None:
     elif fitting.errors is not None:
         search = DeconvolvingSearch(fitting, everyone)
     else:
-        kinds = sorted({c.structure.diagonal for c in everyone})
-        sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
-        search = Search(sketched, fitting.sketch, everyone, fitting.rng, plan.n_init)
+        search = Search(fitting.searched(everyone), fitting.sketch, everyone, fitting.rng, plan.n_init)
     search.begin(1 if type(search) is Search else KEEP, plan.leading)
     if not fitting.whole:
         candidates = _on_all_rows(fitting, search, candidates, stones)
@@ -187,25 +184,19 @@ def _climb_from(
 ) -> None:
     """Run EM from given parameters, or a given partition of the rows, only; on large data, most of the way
     on a sample of the rows."""
-    kinds = sorted({c.structure.diagonal for c in candidates})
-    sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
+    sketched = fitting.searched(candidates)
     search = Search(sketched, fitting.sketch, candidates, fitting.rng, 1)
     plan = fitting.plan
-    jobs = []
-    for c in candidates:
-        diagonal = c.structure.diagonal
-        if isinstance(start, Partition):
-            state = start.state(fitting, diagonal)
-            state[0] *= fitting.sketch.w.sum() / state[0].sum()
-        else:
-            state = state_from_given(sketched[diagonal], c.k, start)
-        jobs.append((c, state))
+    jobs = [(c, state_from(fitting, c.structure.diagonal, c.k, start)) for c in candidates]
     held = float(fitting.sketch.w.sum())
+    if isinstance(start, Partition):
+        for _, state in jobs:
+            state[0] *= held / state[0].sum()
     if plan.noise and (isinstance(start, Partition) or "noise" not in start):
         for _, state in jobs:
             state[0] *= 1.0 - first_share(fitting.sketch)
     for sample in (True, False):
-        found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in kinds}
+        found = {kind: fitting.many_rows(kind) if sample else fitting.all_rows(kind) for kind in sketched}
         rows = {kind: r for kind, r in found.items() if r is not None}
         if not rows:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ...core.fold import Data
 from ...errors import PofxWarning
 from ...maths.moments import Moments
+from .candidate import Candidate
 from .deconvolved import DeconvolvedRows, variances_in
 from .expanded import n_features
 from .frame import Frame
@@ -99,18 +101,23 @@ class Fitting:
     def sketch_rows(self, diagonal: bool) -> CachedRows:
         """Return the rows that are searched: all distinct ones, or a sample of them."""
         if diagonal not in self._sketched:
-            self._sketched[diagonal] = self._rows_of(self.sketch, diagonal)
+            self._sketched[diagonal] = self.rows_of(self.sketch, diagonal)
         return self._sketched[diagonal]
+
+    def searched(self, candidates: Sequence[Candidate]) -> dict[bool, CachedRows]:
+        """Return the rows that are searched for each kind of structure among some candidates."""
+        return {kind: self.sketch_rows(kind) for kind in sorted({c.structure.diagonal for c in candidates})}
 
     def many_rows(self, diagonal: bool) -> Rows | None:
         """Return a sample ten times as large, on which EM may come most of its way; None where it is not
         much smaller than all rows."""
         if self.whole or self.errors is not None or self.data.n < MUCH_SMALLER * len(self._many):
             return None
-        rows = self._rows_of(self._many, diagonal)
+        rows = self.rows_of(self._many, diagonal)
         return self.with_noise(rows) if self.plan.noise else rows
 
-    def _rows_of(self, some: Sketch, diagonal: bool) -> CachedRows:
+    def rows_of(self, some: Sketch, diagonal: bool) -> CachedRows:
+        """Return some of the rows in search space."""
         frame, z, w = self.frame(diagonal), some.z, some.w
         if some.gaps is None:
             return CachedRows(frame.rows(z), w, frame, diagonal=diagonal)

@@ -23,8 +23,8 @@ from .batch import Segments, lower_triangle
 from .centred import about_means
 from .frame import Frame
 from .incomplete_diagonal import DiagonalGaps
-from .incomplete_full import FullGaps, Statistics, added, symmetric
-from .rows import CachedRows, Rows
+from .incomplete_full import FullGaps, symmetric
+from .rows import CachedRows, Rows, Statistics, added
 
 __all__ = ["IncompleteRows", "StreamedIncompleteRows"]
 

@@ -22,16 +22,14 @@ from .centred import normalise
 from .expanded import CACHE_ELEMENTS, _normalise, features
 from .pattern_tree import PatternTree, TreeTerms
 from .patterns import Patterns
-from .rows import EXPANDED_ERROR, FEATURES_UP_TO
+from .rows import EXPANDED_ERROR, FEATURES_UP_TO, Statistics, added
 
-__all__ = ["FullGaps", "added", "symmetric"]
+__all__ = ["FullGaps", "symmetric"]
 
 CHUNK = 4_096  # rows per task for the threads
 PARALLEL_WORK = 2e7  # multiply-adds of a pass below which threads cost more than they save
 PATTERN_ELEMENTS = 262_144  # entries of the matrices of patterns and components worked on at a time: 2 MB
 COEFFICIENT_ELEMENTS = 262_144  # the same for what is kept of them between the products: 2 MB
-
-Statistics = tuple[np.ndarray, np.ndarray]  # log-likelihoods (B,), and Σ r [1, δ, δδᵀ] (p, M)
 
 
 class FullGaps:
@@ -238,11 +236,3 @@ def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _sum_of_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return Σ_p A_p B_p (d, d, M) of matrices (d, d, P, M)."""
     return np.asarray(_products(a, b).sum(axis=2))
-
-
-def added(parts: Iterator[Statistics]) -> Statistics:
-    """Return the sum of the parts, in their order."""
-    value, stats = next(parts)
-    for more, further in parts:
-        value, stats = value + more, stats + further
-    return value, stats

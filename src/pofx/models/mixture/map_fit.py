@@ -18,8 +18,7 @@ from .certificate import certificate_of
 from .em import Climb, Mixtures, climb
 from .feasible import possible_sizes, possible_structures
 from .fitting import Fitting, Plan
-from .given import state_from_given
-from .partition import Partition
+from .partition import Partition, state_from
 from .polish import polish
 from .prior import ConjugatePrior, PosteriorRows, refuse_structures
 from .rows import Rows
@@ -46,7 +45,10 @@ def fit_posterior(
     fitting = Fitting(data, plan, rng)
     structures, sizes = possible_structures(fitting), possible_sizes(fitting)
     candidates = [Candidate(s, k) for s in structures for k in sizes]
-    jobs = _first_jobs(fitting, candidates) if start is None else _given_jobs(fitting, candidates, start)
+    if start is None:
+        jobs = _first_jobs(fitting, candidates)
+    else:
+        jobs = [(c, state_from(fitting, c.structure.diagonal, c.k, start)) for c in candidates]
     posterior: dict[int, Run] = {}
     for c in candidates:
         states = [state for other, state in jobs if other is c]
@@ -79,24 +81,9 @@ def fit_posterior(
 
 
 def _first_jobs(fitting: Fitting, candidates: list[Candidate]) -> list[Job]:
-    kinds = sorted({c.structure.diagonal for c in candidates})
-    sketched = {kind: fitting.sketch_rows(kind) for kind in kinds}
+    sketched = fitting.searched(candidates)
     ordered = sorted(candidates, key=lambda c: c.k)
     return Search(sketched, fitting.sketch, ordered, fitting.rng, fitting.plan.n_init).first_starts(ordered)
-
-
-def _given_jobs(
-    fitting: Fitting, candidates: list[Candidate], start: dict[str, np.ndarray] | Partition
-) -> list[Job]:
-    jobs = []
-    for c in candidates:
-        diagonal = c.structure.diagonal
-        if isinstance(start, Partition):
-            state = start.state(fitting, diagonal)
-        else:
-            state = state_from_given(fitting.sketch_rows(diagonal), c.k, start)
-        jobs.append((c, state))
-    return jobs
 
 
 def _screened(
@@ -136,7 +123,4 @@ def _climb(c: Candidate, states: list[np.ndarray], rows: Rows, *, tol: float, ma
 
 def _log_likelihood(rows: Rows, mixtures: Mixtures, state: np.ndarray) -> float:
     """Return the log-likelihood of a state in unit space, from the plain form."""
-    cov, _ = mixtures.m_step(state, rows)
-    log_weight = np.log(np.maximum(state[0], 1e-250) / state[0].sum())
-    value, _ = rows.e_step(log_weight, state[1 : 1 + rows.d], cov, mixtures.segments, centred=True)
-    return float(value[0]) + rows.total * rows.frame.log_det
+    return polish(mixtures, state, rows, 1)[1] + rows.total * rows.frame.log_det

@@ -98,16 +98,15 @@ class NoisySearch(Search):
     """
 
     def __init__(self, fitting: Fitting, candidates: Sequence[Candidate]) -> None:
-        kinds = sorted({c.structure.diagonal for c in candidates})
-        whole = {kind: fitting.sketch_rows(kind) for kind in kinds}
+        whole = fitting.searched(candidates)
         self.plain = [Candidate(c.structure, c.k) for c in candidates]
         without = Search(whole, fitting.sketch, self.plain, fitting.rng, fitting.plan.n_init)
         without.begin(KEEP, fitting.plan.leading)
         sketch = fitting.sketch
         clean = sketch.take(np.flatnonzero(~looks_like_noise(sketch.scaled, sketch.w)))
-        rows = {kind: _rows(clean, fitting, kind) for kind in kinds}
+        rows = {kind: fitting.rows_of(clean, kind) for kind in whole}
         super().__init__(rows, clean, candidates, fitting.rng, fitting.plan.n_init)
-        self.noisy = {kind: fitting.with_noise(whole[kind]) for kind in kinds}
+        self.noisy = {kind: fitting.with_noise(whole[kind]) for kind in whole}
         self.rows = self.noisy
 
     def first_starts(self, candidates: Sequence[Candidate]) -> list[Job]:
@@ -123,11 +122,6 @@ class NoisySearch(Search):
                 rows = self.noisy[c.structure.diagonal]
                 jobs += [(c, _with_best_share(c, r.state, rows)) for r in p.runs if not r.low]
         return jobs
-
-
-def _rows(sketch: Sketch, fitting: Fitting, diagonal: bool) -> CachedRows:
-    frame = fitting.frame(diagonal)
-    return CachedRows(frame.rows(sketch.z), sketch.w, frame, diagonal=diagonal)
 
 
 def _with_best_share(c: Candidate, state: np.ndarray, rows: NoisyRows) -> np.ndarray:

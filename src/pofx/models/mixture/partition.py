@@ -17,10 +17,10 @@ from ...errors import ParameterError
 from ...maths.moments import Moments
 from .batch import lower_triangle
 from .fitting import Fitting
-from .given import given_start
+from .given import given_start, state_from_given
 from .structures import Structure
 
-__all__ = ["Partition", "given_first", "given_partition", "partition_size"]
+__all__ = ["Partition", "given_first", "given_partition", "partition_size", "state_from"]
 
 SUM = 1e-6  # by what the responsibilities of a row may differ from one in total
 
@@ -60,6 +60,15 @@ class Partition:
                     sofar = found[c]
                     found[c] = part if sofar is None else sofar + part
         return np.stack([_column(m, diagonal) for m in found if m is not None], axis=1)
+
+
+def state_from(
+    fitting: Fitting, diagonal: bool, k: int, start: dict[str, np.ndarray] | Partition
+) -> np.ndarray:
+    """Return the state (p, K) of given parameters or of a partition of the rows."""
+    if isinstance(start, Partition):
+        return start.state(fitting, diagonal)
+    return state_from_given(fitting.sketch_rows(diagonal), k, start)
 
 
 def _column(m: Moments, diagonal: bool) -> np.ndarray:

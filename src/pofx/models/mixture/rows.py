@@ -6,7 +6,7 @@ badly conditioned components through the plain form (:mod:`pofx.models.mixture.c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -17,14 +17,23 @@ from .centred import Centred, Whitened, about_means
 from .expanded import Expanded, coefficients, features, n_features, own_moments
 from .frame import Frame
 
-__all__ = ["CachedRows", "Rows", "StreamedRows"]
+__all__ = ["CachedRows", "Rows", "Statistics", "StreamedRows", "added"]
 
 FEATURES_UP_TO = 48  # columns; beyond, the plain form is the faster one
 CACHED_FEATURES = 1_000_000  # numbers up to which features are kept
 EXPANDED_ERROR = 1e-7  # nats per row that the expanded form may lose
 SLAB_WORK = 2e8  # multiply-adds of a slab: far more than it costs to hand it to a thread
 
-Contribution = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Statistics = tuple[np.ndarray, np.ndarray]  # log-likelihoods (B,), and sums (p, M)
+Contribution = Callable[[np.ndarray, np.ndarray], Statistics]
+
+
+def added(parts: Iterator[Statistics]) -> Statistics:
+    """Return the sum of the parts, in their order."""
+    value, stats = next(parts)
+    for more, further in parts:
+        value, stats = value + more, stats + further
+    return value, stats
 
 
 class Rows:
@@ -147,11 +156,7 @@ class CachedRows(Rows):
             range(0, self.n, slab),
             most=threads,
         )
-        value, stats = next(parts)
-        for more, further in parts:
-            value += more
-            stats += further
-        return value, stats
+        return added(parts)
 
 
 class StreamedRows(Rows):

@@ -31,7 +31,7 @@ from .expanded import CACHE_ELEMENTS, coefficients, features, own_moments
 from .frame import Frame
 from .parameters import shaped, state_of
 from .prior import ConjugatePrior, PosteriorRows
-from .rows import Rows
+from .rows import Rows, added
 from .structures import Structure, structure
 
 __all__ = ["KINDS", "StandardErrors", "bootstrap"]
@@ -120,10 +120,7 @@ class _ReweightedRows(Rows):
             r *= (w / total)[:, None]
             return ((np.log(total) + top) * w).sum(axis=1), phi @ r.reshape(segments.m, -1).T
 
-        value, stats = np.zeros(b), np.zeros_like(c)
-        for more, further in map_ordered(part, range(0, self.n, size)):
-            value += more
-            stats += further
+        value, stats = added(map_ordered(part, range(0, self.n, size)))
         return value, own_moments(stats, self.d)
 
 

@@ -22,9 +22,8 @@ from . import gaps
 from .centred import component_logs
 from .em import Mixtures
 from .fitting import Fitting
-from .given import state_from_given
 from .parameters import shaped
-from .partition import Partition
+from .partition import Partition, state_from
 from .starts import labels_from_seeds, state_from_labels
 from .structures import Structure
 
@@ -82,17 +81,16 @@ def first_state(
     fitting: Fitting, s: Structure, k: int, start: dict[str, np.ndarray] | Partition | None
 ) -> np.ndarray:
     """Return the state (p, K) from which EM starts: the given one, or the clusters of k-means++ seeds."""
-    if isinstance(start, Partition):
-        return start.state(fitting, s.diagonal)
-    sketch = fitting.sketch_rows(s.diagonal)
     if start is not None:
-        state = state_from_given(sketch, k, start)
+        state = state_from(fitting, s.diagonal, k, start)
+        if isinstance(start, Partition):
+            return state  # of all rows already
     else:
         scaled, w = fitting.sketch.scaled, fitting.sketch.w
         labels = np.zeros((1, len(w)), dtype=np.int64)
         if k > 1:
             labels = labels_from_seeds(scaled, w, [k], 1, fitting.rng)[k]
-        state = state_from_labels(sketch, labels, k)
+        state = state_from_labels(fitting.sketch_rows(s.diagonal), labels, k)
     state[0] *= fitting.data.total / state[0].sum()
     return state
 

@@ -294,7 +294,6 @@ def shared(quick: bool) -> dict[str, Any]:
 
 FIT = """
 import resource, sys, time, numpy as np, pofx
-from pofx.threads import product_threads
 path, kind, iterations = sys.argv[1], sys.argv[2], int(sys.argv[3])
 small = np.random.default_rng(0).normal(size=(3000, 4))
 def model(it): return pofx.GaussianMixture(4, covariance_type="full", max_iter=it, tol=1e-300,

@@ -19,8 +19,8 @@ from .batch import Segments, lower_triangle
 
 __all__ = ["Centred", "Whitened", "about_means", "component_logs", "log_sum_exp", "normalise"]
 
-CACHE_ELEMENTS = 65_536  # numbers of a block that are worked on: half a megabyte
-LEAST_BLOCK, LARGEST_BLOCK = 192, 4_096  # rows
+CACHE_ELEMENTS = 65_536  # numbers of a piece that are worked on: half a megabyte
+LEAST_PIECE, LARGEST_PIECE = 192, 4_096  # rows
 GATHERED = 4_096  # rows from which statistics are gathered at a time
 STRIPE = 16  # whitened coordinates per product
 NEGLIGIBLE = 1e-20  # a responsibility that changes no digit of a statistic
@@ -87,6 +87,8 @@ class Centred:
     segments : Segments
     """
 
+    block = GATHERED
+
     def __init__(self, log_weight: np.ndarray, mean: np.ndarray, cov: np.ndarray, segments: Segments) -> None:
         d, m = mean.shape
         self.mean, self.segments = np.ascontiguousarray(mean.T), segments
@@ -100,15 +102,14 @@ class Centred:
             log_det = np.log(factor[i, i]).sum(axis=0)
             self.white = np.ascontiguousarray(np.moveaxis(triangular_inverse(factor), 2, 0))
         self.constant = (log_weight - 0.5 * d * LOG_2PI - log_det)[:, None]
-        self.block = self._block(2 * d + m)
+        self.piece = self._piece(2 * d + m)
         self.work = m * (4.0 * d if self.diagonal else 2.0 * d * d + 20.0)
-        self.mostly_products = not self.diagonal and d > 8
 
     @staticmethod
-    def _block(per_row: int) -> int:
+    def _piece(per_row: int) -> int:
         """Return how many rows of so many numbers stay in the cache."""
-        block = CACHE_ELEMENTS // per_row
-        return int(np.clip(block - block % 64, LEAST_BLOCK, LARGEST_BLOCK))
+        rows = CACHE_ELEMENTS // per_row
+        return int(np.clip(rows - rows % 64, LEAST_PIECE, LARGEST_PIECE))
 
     def __call__(self, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return log-likelihoods (B,) and Σ r [1, y − μ, (y − μ)(y − μ)ᵀ] (p, M) of rows y (n, d).
@@ -123,8 +124,8 @@ class Centred:
         for start in range(0, n, GATHERED):
             some = y[start : start + GATHERED].T
             r = np.empty((m, some.shape[1]))
-            for at in range(0, some.shape[1], self.block):
-                r[:, at : at + self.block] = self.logits(some[:, at : at + self.block])
+            for at in range(0, some.shape[1], self.piece):
+                r[:, at : at + self.piece] = self.logits(some[:, at : at + self.piece])
             normalise(r, w[start : start + GATHERED], self.segments, log_likelihood)
             weights += r.sum(axis=1)
             for k, mean in enumerate(self.mean):
@@ -172,7 +173,7 @@ class Whitened(Centred):
             ).reshape(-1, 1 + min(at + STRIPE, d))
             for at in range(0, d, STRIPE)
         ]
-        self.block = self._block(d + m + STRIPE * m // 2)
+        self.piece = self._piece(d + m + STRIPE * m // 2)
 
     def logits(self, y: np.ndarray) -> np.ndarray:
         """Return log w_k N(y; μ_k, Σ_k), (M, n), for rows as columns y (d, n)."""

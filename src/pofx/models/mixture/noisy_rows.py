@@ -15,7 +15,7 @@ import numpy as np
 from .batch import Segments
 from .centred import Centred, about_means
 from .expanded import Expanded, coefficients, own_moments
-from .rows import FEATURES_UP_TO, Contribution, Rows
+from .rows import FEATURES_UP_TO, Contribution, Rows, Statistics
 
 __all__ = ["NoisyRows"]
 
@@ -65,7 +65,7 @@ class NoisyRows(Rows):
                 value, stats = self.rows._expanded(Expanded(both, larger, self.diagonal))
                 return value, own_moments(stats[:, ours], self.d)
         form = NoisyCentred(log_weight, log_noise, mean, cov, segments)
-        value, stats = self._sum(form, form.work, mostly_products=form.mostly_products)
+        value, stats = self._sum(form)
         return value, about_means(stats[:, form.ours], form.mean[form.ours], self.diagonal)
 
     def _weights(self, log_weight: np.ndarray, segments: Segments) -> tuple[np.ndarray, np.ndarray]:
@@ -74,10 +74,8 @@ class NoisyRows(Rows):
         log_weight = log_weight - np.log(np.maximum(total, 1.0))[segments.owner]
         return log_weight, np.log(np.maximum(1.0 - total, 1e-250)) + self.log_density
 
-    def _sum(
-        self, contribution: Contribution, work: float, *, mostly_products: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return self.rows._sum(contribution, work, mostly_products=mostly_products)
+    def _sum(self, contribution: Contribution) -> Statistics:
+        return self.rows._sum(contribution)
 
 
 class NoisyCentred(Centred):

@@ -6,12 +6,13 @@ badly conditioned components through the plain form (:mod:`pofx.models.mixture.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
 from ...core.fold import Data
-from ...threads import map_ordered, product_threads, thread_count
+from ...threads import map_ordered
 from .batch import Segments, squares
 from .centred import Centred, Whitened, about_means
 from .expanded import Expanded, coefficients, features, n_features, own_moments
@@ -22,10 +23,19 @@ __all__ = ["CachedRows", "Rows", "Statistics", "StreamedRows", "added"]
 FEATURES_UP_TO = 48  # columns; beyond, the plain form is the faster one
 CACHED_FEATURES = 1_000_000  # numbers up to which features are kept
 EXPANDED_ERROR = 1e-7  # nats per row that the expanded form may lose
-SLAB_WORK = 2e8  # multiply-adds of a slab: far more than it costs to hand it to a thread
+SLAB_WORK = 5e7  # multiply-adds of a slab: more than it costs to hand it to a thread
+SLAB_ROWS = 65_536
 
 Statistics = tuple[np.ndarray, np.ndarray]  # log-likelihoods (B,), and sums (p, M)
-Contribution = Callable[[np.ndarray, np.ndarray], Statistics]
+
+
+class Contribution(Protocol):
+    """What rows y (n, d) of weights w (n,) add to the log-likelihoods and the statistics."""
+
+    block: int  # rows that it takes at a time
+    work: float  # multiply-adds per row
+
+    def __call__(self, y: np.ndarray, w: np.ndarray) -> Statistics: ...
 
 
 def added(parts: Iterator[Statistics]) -> Statistics:
@@ -94,7 +104,7 @@ class Rows:
                 value, stats = self._expanded(Expanded(c, segments, self.diagonal))
                 return value, own_moments(stats, self.d)
         form = (Centred if centred or self.diagonal else Whitened)(log_weight, mean, cov, segments)
-        value, stats = self._sum(form, form.work, mostly_products=form.mostly_products)
+        value, stats = self._sum(form)
         return value, about_means(stats, form.mean, self.diagonal)
 
     def expandable(self, c: np.ndarray) -> bool:
@@ -108,12 +118,10 @@ class Rows:
         return float(state[0].sum())
 
     def _expanded(self, form: Expanded) -> tuple[np.ndarray, np.ndarray]:
-        return self._sum(form, form.work, mostly_products=form.mostly_products)
+        return self._sum(form)
 
-    def _sum(
-        self, contribution: Contribution, work: float, *, mostly_products: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sum of ``contribution(y, w)``, worth ``work`` multiply-adds per row, over all rows."""
+    def _sum(self, contribution: Contribution) -> Statistics:
+        """Return the sum of ``contribution(y, w)`` over all rows."""
         raise NotImplementedError
 
 
@@ -144,19 +152,17 @@ class CachedRows(Rows):
             return form(self.y, self.w, self.phi)
         return super()._expanded(form)
 
-    def _sum(
-        self, contribution: Contribution, work: float, *, mostly_products: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        slab = int(np.clip(SLAB_WORK / work, 4_096, 65_536))
+    def _sum(self, contribution: Contribution) -> Statistics:
+        rows = int(min(SLAB_WORK / contribution.work, SLAB_ROWS))
+        slab = max(rows - rows % contribution.block, contribution.block)
         if self.n <= slab:
             return contribution(self.y, self.w)
-        threads = product_threads() if mostly_products else thread_count()
-        parts = map_ordered(
-            lambda at: contribution(self.y[at : at + slab], self.w[at : at + slab]),
-            range(0, self.n, slab),
-            most=threads,
+        return added(
+            map_ordered(
+                lambda at: contribution(self.y[at : at + slab], self.w[at : at + slab]),
+                range(0, self.n, slab),
+            )
         )
-        return added(parts)
 
 
 class StreamedRows(Rows):
@@ -176,11 +182,6 @@ class StreamedRows(Rows):
         # Whitened rows are longer than their columns say, but hardly longer than the square root of n.
         self.largest = float((span * span).sum()) if frame.matrix.ndim == 1 else data.total
 
-    def _sum(
-        self, contribution: Contribution, work: float, *, mostly_products: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        summed: tuple[np.ndarray, np.ndarray] = self.data.fold(
-            lambda z, w: contribution(self.frame.rows(z), w),
-            most=product_threads() if mostly_products else None,
-        )
+    def _sum(self, contribution: Contribution) -> Statistics:
+        summed: Statistics = self.data.fold(lambda z, w: contribution(self.frame.rows(z), w))
         return summed

@@ -26,6 +26,11 @@ collinear            note … bl.  1 % of a column's variance unexplained by oth
 rows_against_columns w., blocks  n < 10 d; n ≤ d
 few_rows             note, w.    n < 100; n < 30
 dimension            note, w.    fewer rows than Silverman's (1986) table 4.2; a tenth of them
+intrinsic_dimension  note        TwoNN 2 s.e. below three quarters of what Gaussian rows would show
+concentration        note        the farthest row less than twice as far as the nearest (median over rows)
+empty_cells          note        a new row falls into an empty histogram cell with a chance of 5 %
+drift                note        consecutive blocks of rows differ (Kruskal-Wallis, p < 1e-4 / columns, and
+                                 1 % of the ranks' variance)
 ==================== =========== ===================================================================
 
 The reason of each threshold stands beside it in the module that holds the rule. A heaping or rounding step
@@ -47,7 +52,9 @@ from pofx.data.diagnose.column import Column, ColumnSummary, Lattice
 from pofx.data.diagnose.copies import copies, row_keys
 from pofx.data.diagnose.diagnosis import SCHEMA, Diagnosis
 from pofx.data.diagnose.finding import SEVERITIES, Finding, Quantity, short
+from pofx.data.diagnose.geometry import Geometry, geometry, geometry_findings
 from pofx.data.diagnose.marks import Marks, mark_findings
+from pofx.data.diagnose.order import drift_findings
 from pofx.data.diagnose.relations import MOST, correlation, relation_findings
 from pofx.data.diagnose.repeats import repeat_findings
 from pofx.data.diagnose.rows import Facts, row_findings
@@ -58,7 +65,7 @@ from pofx.errors import DataError, PofxWarning
 from pofx.threads import map_ordered
 from pofx.validation import check_memory
 
-__all__ = ["SCHEMA", "ColumnSummary", "Diagnosis", "Finding", "Quantity", "diagnose"]
+__all__ = ["SCHEMA", "ColumnSummary", "Diagnosis", "Finding", "Geometry", "Quantity", "diagnose"]
 
 # What looks at one column; each sees the column and its spikes. To add a rule, write one more.
 COLUMN_RULES: tuple[Callable[[Marks], Iterator[Finding]], ...] = (
@@ -110,17 +117,25 @@ def diagnose(source: Any, **read_options: Any) -> Diagnosis:
     summaries = tuple(one.summary for one in seen)
     copied = copies(values, keys, [one.lattice for one in seen])
     facts = Facts(table, complete, varying, copied)
+    shape = geometry(
+        values if len(varying) == d else values[:, list(varying)],
+        keys,
+        [seen[j].units for j in varying],
+        [seen[j].lattice for j in varying],
+    )
     found = [finding for one in seen for finding in one.findings]
     found = [
         *row_findings(facts, summaries),
         *_unexplained(found, facts, summaries),
         *_related(values, keys, seen, varying),
     ]
+    if shape is not None and all(finding.name != "rows_against_columns" for finding in found):
+        found += geometry_findings(shape, facts.n)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: else in the order found
     notes = list(table.notes)
     if table.weights is not None:
         notes.append("every row was looked at once, whatever its weight")
-    return Diagnosis(n, facts.n, facts.effective, summaries, tuple(found), tuple(notes), table.origin)
+    return Diagnosis(n, facts.n, facts.effective, summaries, tuple(found), tuple(notes), table.origin, shape)
 
 
 def _table(source: Any, options: dict[str, Any]) -> Table:
@@ -155,6 +170,9 @@ def _examine(table: Table, j: int) -> _Seen:
     column = Column(table.values[:, j], columns.label(j), key, columns.dtypes[j], columns.decimals[j])
     marked = Marks(column)
     findings = tuple(finding for rule in COLUMN_RULES for finding in rule(marked)) if column.n else ()
+    present = table.values[:, j]
+    present = present[np.logical_not(np.isnan(present))]
+    findings += tuple(drift_findings(present, column.label, table.shape[1]))
     far = far_out(column)
     inside = (far.low, far.high) if far is not None and dominating(column, far) else (-np.inf, np.inf)
     return _Seen(column.summary(), findings, key, column.units, column.lattice(), inside)

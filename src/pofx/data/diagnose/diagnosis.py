@@ -10,6 +10,7 @@ from typing import Any
 
 from pofx.data.diagnose.column import ColumnSummary
 from pofx.data.diagnose.finding import SEVERITIES, Finding, counted, number, short
+from pofx.data.diagnose.geometry import Geometry
 from pofx.optional import need
 from pofx.validation import one_of
 from pofx.validation.columns import printable
@@ -42,6 +43,9 @@ class Diagnosis:
         The worst first.
     notes : tuple of str
         What was read, line by line.
+    geometry : Geometry or None
+        What the number of columns does to the rows; None for one column, for more than 200 and for fewer
+        than 50 different rows.
     """
 
     rows: int
@@ -51,6 +55,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
     origin: str | None = field(default=None, repr=False)
+    geometry: Geometry | None = None
 
     def named(self, name: str) -> tuple[Finding, ...]:
         """Return the findings of one kind, such as "rounding"."""
@@ -73,6 +78,7 @@ class Diagnosis:
             "complete_rows": self.complete_rows,
             "effective_rows": self.effective_rows,
             "columns": [column.to_dict() for column in self.columns],
+            "geometry": None if self.geometry is None else self.geometry.to_dict(),
             "findings": [finding.to_dict() for finding in self.findings],
             "notes": list(self.notes),
         }
@@ -155,6 +161,8 @@ class Diagnosis:
             lines.append("  ".join(padded).rstrip())
         if len(self.columns) > MOST_COLUMNS:
             lines.append(f"… and {len(self.columns) - MOST_COLUMNS} more columns: to_frame('columns')")
+        if self.geometry is not None:
+            lines += ["", "Rows in so many columns", *self.geometry.lines()]
         for severity, groups in self._groups():
             lines += ["", TITLES[severity]]
             for group in groups:
@@ -171,6 +179,9 @@ class Diagnosis:
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body
         )
         parts = []
+        if self.geometry is not None:
+            said = "<br>".join(html.escape(line) for line in self.geometry.lines())
+            parts.append(f"<p><b>Rows in so many columns</b></p><p>{said}</p>")
         for severity, groups in self._groups():
             items = []
             for group in groups:

@@ -131,3 +131,16 @@ def test_a_drift_is_found_and_chance_is_not():
     assert "sorted" in finding.sentence
     false = sum(bool(pofx.diagnose(rng.normal(size=(200, 3))).named("drift")) for _ in range(100))
     assert false == 0
+
+
+def test_the_effective_rows_of_a_series_are_those_of_its_autocorrelation():
+    rng = np.random.default_rng(10)
+    n, rho = 20_000, 0.98
+    series = np.empty(n)
+    series[0] = rng.normal()
+    for i, kick in enumerate(rng.normal(size=n - 1) * np.sqrt(1.0 - rho**2), start=1):
+        series[i] = rho * series[i - 1] + kick
+    found = pofx.diagnose(series)
+    expected = n * (1.0 - rho) / (1.0 + rho)  # of the values; ranks of normal values are nearly as correlated
+    assert found.columns[0].effective == pytest.approx(expected, rel=0.35)
+    assert pofx.diagnose(rng.permutation(series)).columns[0].effective == n

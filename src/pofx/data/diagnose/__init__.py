@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ from pofx.data.diagnose.diagnosis import SCHEMA, Diagnosis
 from pofx.data.diagnose.finding import SEVERITIES, Finding, Quantity, short
 from pofx.data.diagnose.geometry import Geometry, geometry, geometry_findings
 from pofx.data.diagnose.marks import Marks, mark_findings
-from pofx.data.diagnose.order import drift_findings
+from pofx.data.diagnose.order import drift
 from pofx.data.diagnose.relations import MOST, correlation, relation_findings
 from pofx.data.diagnose.repeats import repeat_findings
 from pofx.data.diagnose.rows import Facts, row_findings
@@ -172,10 +172,13 @@ def _examine(table: Table, j: int) -> _Seen:
     findings = tuple(finding for rule in COLUMN_RULES for finding in rule(marked)) if column.n else ()
     present = table.values[:, j]
     present = present[np.logical_not(np.isnan(present))]
-    findings += tuple(drift_findings(present, column.label, table.shape[1]))
+    drifting, effective = drift(present, column.label, table.shape[1])
+    if drifting is not None:
+        findings += (drifting,)
     far = far_out(column)
     inside = (far.low, far.high) if far is not None and dominating(column, far) else (-np.inf, np.inf)
-    return _Seen(column.summary(), findings, key, column.units, column.lattice(), inside)
+    summary = replace(column.summary(), effective=effective)
+    return _Seen(summary, findings, key, column.units, column.lattice(), inside)
 
 
 def _unexplained(

@@ -52,7 +52,9 @@ class ColumnSummary:
 
     ``decimals`` are the recorded decimal places (None: not recorded with a fixed number), ``step`` is the
     spacing of the lattice that all values lie on (None: there is none), ``sd`` has the divisor n - 1,
-    ``distinct`` counts different values and ``missing`` rows without one.
+    ``distinct`` counts different values and ``missing`` rows without one. ``effective`` is the number of
+    independent rows that would tell as much: fewer than are there only where the column drifts with the
+    order of the rows.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ColumnSummary:
     sd: float | None
     distinct: int
     missing: int
+    effective: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dict."""
@@ -204,7 +207,7 @@ class Column:
         x = self._present
         if not self.n:
             return ColumnSummary(
-                self.full_label, self.dtype, self.decimals, None, *(None,) * 7, 0, self.missing
+                self.full_label, self.dtype, self.decimals, None, *(None,) * 7, 0, self.missing, 0.0
             )
         step = self.length(self.step) if self.step is not None else None
         if step is None and self.decimals is not None and self.k > 1:
@@ -225,4 +228,5 @@ class Column:
             sd=self.length(self.sd) if self.n > 1 else None,
             distinct=self.k,
             missing=self.missing,
+            effective=float(self.n),
         )

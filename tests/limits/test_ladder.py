@@ -34,9 +34,7 @@ def test_a_mixture_with_a_component_on_every_row_is_the_kernel_estimate():
     x = rows(60)
     h = np.array([0.3, 4.0])
     kde = pofx.KDE(h).fit(x)
-    mixture = pofx.GaussianMixture.from_params(
-        np.full(60, 1 / 60), x, np.diag(h**2), covariance_type="tied"
-    )
+    mixture = pofx.GaussianMixture.from_params(np.full(60, 1 / 60), x, np.diag(h**2), covariance_type="tied")
     np.testing.assert_allclose(mixture.log_density(queries(x)), kde.log_density(queries(x)), rtol=1e-11)
     np.testing.assert_allclose(mixture.covariance(), kde.covariance(), rtol=1e-10)
 

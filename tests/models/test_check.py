@@ -143,7 +143,10 @@ def test_the_truth_is_rejected_at_its_level(name: str, monkeypatch: pytest.Monke
             warnings.simplefilter("ignore", errors.PofxWarning)  # names on one side only
             result = check(truth, rows, new=True, random_state=seed)
         assert result.case == "known"
-        results.append([not result.passed, *(curve.p_value <= 0.05 for curve in result.curves)])
+        p_values = [curve.p_value for curve in result.curves]
+        if result.energy is not None:
+            p_values.append(result.energy.p_value)
+        results.append([not result.passed, *(p <= 0.05 for p in p_values)])
     least, most = (0.015, 0.09) if seeds == 200 else (0.0, 0.12)
     for rejected in np.mean(results, axis=0):
         assert least <= rejected <= most
@@ -192,6 +195,21 @@ def test_wrong_families_are_caught_in_refits(model: Density, world: Density) -> 
     result = check(model.fit(x), x, new=False)
     assert not result.passed
     assert result.p_value is None
+
+
+def test_mass_in_the_wrong_places_is_seen_by_the_energy_distance_alone() -> None:
+    truth = worlds.gaussian(2)
+    for seed in range(3):
+        rows = np.abs(truth.sample(1000, random_state=seed))
+        rows[::2] *= -1.0  # every column and every height right, two quadrants of four empty
+        found = check(truth, rows, random_state=seed)
+        assert found.curves_outside == 0
+        assert not found.together
+        assert not found.passed
+        assert found.p_value == pytest.approx(2.0 * found.energy.p_value)
+        assert np.prod(found.energy.more) > 0.0 > np.prod(found.energy.fewer)
+        assert "more rows than the model expects around" in found.sentence
+    assert check(worlds.gaussian(), truth.sample(300, random_state=0)[:, 0]).energy is None
 
 
 def test_one_impossible_row_is_seen() -> None:
@@ -374,7 +392,7 @@ def test_the_record(moons: np.ndarray) -> None:
     assert str(result) == repr(result)
     assert result.sentence in str(result)
     html = result._repr_html_()
-    assert html.count("<tr>") == 4
+    assert html.count("<tr>") == 5
     assert "±" in html
 
 

@@ -2,8 +2,11 @@
 
 Two kinds of curves are judged against their bands (:mod:`pofx.evaluate.calibration`): each column's
 distribution function at the rows (is each column right?) and the rank of each row's log density among the
-model's own draws (is the whole right? A sampler that does not follow its density shows here too). What a
-curve can prove depends on what the model has seen, so the case is found out, or asked for, and named:
+model's own draws (is every height given its due? A sampler that does not follow its density shows here too).
+Both can be right with the mass in the wrong places, so in two or more columns rows and draws are compared
+as two samples as well, by their energy distance (:mod:`pofx.maths.energy`), which misses nothing given enough
+rows; it gets one half of the level, the curves the other. What this can prove depends on what the model has
+seen, so the case is found out, or asked for, and named:
 
 ``known``   this very density is claimed, without a fit to these rows: a test, with a p-value.
 ``new``     a fitted density before rows it has not seen: the same test, of the density with its errors.
@@ -26,11 +29,12 @@ from numpy.typing import NDArray
 from ..core.density import Density
 from ..core.estimator import unfitted
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
+from ..maths.energy import Energy
 from ..validation import Columns, Rows, rng_from, rows_to_fit, rows_to_query, whole_number
 from .curves import CalibrationCurve, Given, Tally, log_density, p_text, percent
 from .heldout import Split, split
 
-__all__ = ["CalibrationCurve", "Check", "check"]
+__all__ = ["CalibrationCurve", "Check", "check", "weigh"]
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +69,8 @@ class Check:
         One per column.
     rank : CalibrationCurve or None
         Of log p(x) among the model's own draws; None for a model without a density.
+    energy : Energy or None
+        Rows against draws in all columns together; None in a single column.
     case : {"known", "new", "seen", "unknown"}
         What the model has seen of the rows; :attr:`case_sentence` says what follows from it.
     n, n_given : int
@@ -80,6 +86,7 @@ class Check:
     model: str
     columns: tuple[CalibrationCurve, ...]
     rank: CalibrationCurve | None
+    energy: Energy | None
     case: str
     n: int
     n_given: int
@@ -96,14 +103,28 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether every curve stays inside its band."""
-        return all(curve.inside for curve in self.curves)
+        """Whether every curve stays inside its band, and the energy distance below its limit."""
+        return all(curve.inside for curve in self.curves) and self.together
+
+    @property
+    def together(self) -> bool:
+        """Whether rows and draws, as two samples, differ no more than chance would explain."""
+        return self.energy is None or self.energy.share <= self.energy.limit
 
     @property
     def p_value(self) -> float | None:
-        """Of all curves together (Bonferroni); None where there is no test."""
+        """Of all curves and the energy distance together (Bonferroni, one half of the level for it); None
+        where there is no test."""
         found = [curve.p_value for curve in self.curves if curve.p_value is not None]
-        return min(1.0, len(found) * min(found)) if found else None
+        if not found:
+            return None
+        curves = len(found) * min(found)
+        return min(1.0, curves if self.energy is None else 2.0 * min(curves, self.energy.p_value))
+
+    @property
+    def curves_outside(self) -> int:
+        """How many curves leave their bands."""
+        return sum(not curve.inside for curve in self.curves)
 
     @property
     def worst(self) -> CalibrationCurve:
@@ -113,9 +134,9 @@ class Check:
     @property
     def sentence(self) -> str:
         """The verdict: whether and where the density and the rows disagree."""
-        worst, outside = self.worst, sum(not curve.inside for curve in self.curves)
+        worst, outside = self.worst, self.curves_outside
         p = "" if self.p_value is None else f" (p {p_text(self.p_value, '= ')})"
-        if not outside:
+        if self.passed:
             shown, largest = (
                 max(getattr(c, key) for c in self.curves) for key in ("half_width", "statistic")
             )
@@ -124,8 +145,28 @@ class Check:
                 f"of more than {percent(shown)} of the rows would have shown; the largest is "
                 f"{percent(largest)}."
             )
+        if not outside and self.energy is not None:
+            return f"{self.model} does not agree with the rows{p}: {self.energy_sentence}."
         rest = f"; {outside - 1} more of {len(self.curves)} curves leave their bands" if outside > 1 else ""
         return f"{self.model} does not agree with the rows{p}: {worst.sentence}{rest}."
+
+    @property
+    def energy_sentence(self) -> str:
+        """Where rows and draws differ as two samples, in words; no verdict."""
+        if self.energy is None:
+            return ""
+        more, fewer = (
+            ", ".join(
+                f"{curve.name} = {value + 0.0:.4g}"
+                for curve, value in list(zip(self.columns, row, strict=True))[:4]
+            )
+            for row in (self.energy.more, self.energy.fewer)
+        )
+        return (
+            f"in all columns together rows and draws are {percent(self.energy.share)} of the way from alike "
+            f"to nothing in common (chance: up to {percent(self.energy.limit)}), with more rows than the "
+            f"model expects around {more}, and fewer around {fewer}"
+        )
 
     @property
     def case_sentence(self) -> str:
@@ -136,17 +177,33 @@ class Check:
         head = ("curve", "largest gap", "band", "p", "", "by")
         shown = sorted(self.columns, key=lambda c: (c.inside, -c.statistic))[:12]
         shown = [curve for curve in self.columns if curve in shown] + ([self.rank] if self.rank else [])
-        return [head] + [
-            (
-                curve.name,
-                percent(curve.statistic),
-                f"± {percent(curve.half_width)}",
-                "" if curve.p_value is None else p_text(curve.p_value),
-                "inside" if curve.inside else "outside",
-                curve.method,
-            )
-            for curve in shown
-        ]
+        return (
+            [head]
+            + [
+                (
+                    curve.name,
+                    percent(curve.statistic),
+                    f"± {percent(curve.half_width)}",
+                    "" if curve.p_value is None else p_text(curve.p_value),
+                    "inside" if curve.inside else "outside",
+                    curve.method,
+                )
+                for curve in shown
+            ]
+            + ([] if self.energy is None else [self._energy_line(self.energy)])
+        )
+
+    def _energy_line(self, energy: Energy) -> tuple[str, str, str, str, str, str]:
+        p = "" if self.p_value is None else p_text(energy.p_value)
+        where = "inside" if self.together else "outside"
+        return (
+            "all together",
+            percent(energy.share),
+            f"≤ {percent(energy.limit)}",
+            p,
+            where,
+            "energy distance",
+        )
 
     def _title(self) -> str:
         rows = f"{self.n:,} rows" if self.n == self.n_given else f"{self.n:,} of {self.n_given:,} rows"
@@ -155,6 +212,9 @@ class Check:
     def _remarks(self) -> list[str]:
         more = len(self.columns) - 12
         hidden = [f"{more} more columns with smaller gaps are not shown."] if more > 0 else []
+        if self.energy is not None and self.curves_outside:
+            said = self.energy_sentence
+            hidden.append(f"{said[0].upper()}{said[1:]}.")
         return [*hidden, self.sentence, self.case_sentence, *self.notes]
 
     def __str__(self) -> str:
@@ -200,6 +260,23 @@ class Check:
             "notes": list(self.notes),
             "columns": [curve.to_dict() for curve in self.columns],
             "rank": None if self.rank is None else self.rank.to_dict(),
+            "energy": self._energy_record(),
+        }
+
+    def _energy_record(self) -> dict[str, Any] | None:
+        energy = self.energy
+        if energy is None:
+            return None
+        return {
+            "share": energy.share,
+            "limit": energy.limit,
+            "inside": self.together,
+            "p_value": None if self.p_value is None else energy.p_value,
+            "rows": energy.n,
+            "draws": energy.m,
+            "more_rows_around": energy.more.tolist(),
+            "fewer_rows_around": energy.fewer.tolist(),
+            "sentence": self.energy_sentence,
         }
 
 
@@ -234,8 +311,9 @@ def check(
     Returns
     -------
     Check
-        ``passed``, ``sentence``, and the curves with their bands. All bands together hold for the truth with
-        probability 95 %: each of m curves has its own at level 5 % / m.
+        ``passed``, ``sentence``, the curves with their bands and the energy distance. All together hold for
+        the truth with probability 95 %: the energy distance has the level 2.5 %, and each of m curves
+        2.5 % / m (in a single column there is none, and each curve has 5 % / m).
 
     Raises
     ------
@@ -243,15 +321,16 @@ def check(
 
     Notes
     -----
-    Pitfalls. A density can be right in every column and give every height its due mass, and still put the
-    mass in the wrong places; neither kind of curve sees that. Here rows fill two quadrants of four::
+    A density can be right in every column and give every height its due mass, and still put the mass in the
+    wrong places. No curve sees that, but the energy distance does. Here rows fill two quadrants of four::
 
         >>> import pofx
         >>> truth = pofx.worlds.gaussian(2)
         >>> rows = abs(truth.sample(1000, random_state=0))
         >>> rows[::2] *= -1
-        >>> pofx.check(truth, rows).passed
-        True
+        >>> found = pofx.check(truth, rows)
+        >>> found.curves_outside, found.together
+        (0, False)
 
     Examples
     --------
@@ -287,7 +366,9 @@ def check(
     tally = Tally(given.columns, len(chosen), draws)
     for judge, rows in pieces:
         tally.add(judge, rows, rng)
-    curves, rank = tally.curves(LEVEL, test=case in ("known", "new"))
+    curves, rank, energy = weigh(tally, rng.spawn(1)[0], test=case in ("known", "new"))
+    if energy is not None and energy.n < len(chosen):
+        notes[f"The energy distance is that of {energy.n:,} rows and as many draws."] = None
     if rank is None:
         notes[f"{type(model).__name__} has no density: only its columns were judged, by its draws."] = None
     elif model.kind != "exact":
@@ -300,6 +381,7 @@ def check(
         model=repr(model),
         columns=curves,
         rank=rank,
+        energy=energy,
         case=case,
         n=len(chosen),
         n_given=n_given,
@@ -309,6 +391,15 @@ def check(
         notes=tuple(notes),
         random_state=random_state,
     )
+
+
+def weigh(
+    tally: Tally, rng: np.random.Generator, *, test: bool
+) -> tuple[tuple[CalibrationCurve, ...], CalibrationCurve | None, Energy | None]:
+    """Return the columns' curves, the rank's, and the energy distance, the level divided among them."""
+    energy = tally.energy(0.5 * LEVEL, rng)
+    columns, rank = tally.curves(LEVEL if energy is None else 0.5 * LEVEL, test=test)
+    return columns, rank, energy
 
 
 # ---------------------------------------------------------------- the rows; has the model seen them?

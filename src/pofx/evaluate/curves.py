@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.density import Density
 from ..errors import UnsupportedError
+from ..maths.energy import MOST_PAIRED, Energy, energy_test
+from ..threads import one_blas_thread
 from ..validation import Columns, Rows, restore, rows_to_fit
 from .calibration import Band, band, pit_counts, rank_counts
 
@@ -113,6 +115,7 @@ class Tally:
         self.bands: list[Band] = []  # one per column, then one for the rank; known from the first judge on
         self.counts: list[NDArray[np.int64]] = []
         self.seen: list[list[Floats]] = []  # the values behind each curve
+        self.pairs: list[tuple[Floats, Floats]] = []  # some rows of each part, and as many draws
         self.impossible = 0  # rows of log density -inf
 
     def add(self, judge: Density, x: Floats, rng: np.random.Generator) -> None:
@@ -129,6 +132,8 @@ class Tally:
             m = math.ceil(self.draws * len(x) / self.n)
             drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
             drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
+        if drawn is not None and d > 1:
+            self._pair(x, drawn, rng.spawn(1)[0])
         for j, cdf in enumerate(cdfs):
             if self.bands[j].draws is None and cdf is not None:
                 counts = pit_counts(x[:, j], cdf, self.bands[j].z, rng, _cells(self.columns, j))
@@ -144,6 +149,20 @@ class Tally:
     def _count(self, j: int, counts: NDArray[np.int64], values: Floats) -> None:
         self.counts[j] = self.counts[j] + counts
         self.seen[j].append(values)
+
+    def _pair(self, x: Floats, drawn: Floats, rng: np.random.Generator) -> None:
+        """Keep a share of the rows, and as many draws, for the energy distance."""
+        share = min(1.0, MOST_PAIRED / self.n)
+        size = min(max(1, int(share * len(x))), len(drawn))
+        self.pairs.append((x[rng.permutation(len(x))[:size]], drawn[:size]))
+
+    def energy(self, level: float, rng: np.random.Generator) -> Energy | None:
+        """Return the energy distance of rows and draws in all columns together; None for a single column."""
+        if sum(len(x) for x, _ in self.pairs) < 2:
+            return None
+        with one_blas_thread():
+            x, drawn = (np.concatenate(part) for part in zip(*self.pairs, strict=True))
+            return energy_test(x, drawn, rng, level)
 
     def curves(
         self, level: float, *, test: bool

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pofx.core.density import Density
 from pofx.errors import PofxError, PofxWarning
-from pofx.evaluate.check import Check
+from pofx.evaluate.check import LEVEL, Check, weigh
 from pofx.evaluate.compare import Comparison, Entry
 from pofx.evaluate.curves import Tally, percent
 from pofx.evaluate.family import family_of
@@ -29,7 +29,6 @@ Array = NDArray[np.float64]
 MOST_JUDGED = 2_000  # rows behind a calibration curve: a gap of 4 % of the rows shows
 MOST_COLUMNS = 40  # whose calibration is looked at
 DRAWS = 4_000
-LEVEL = 0.05
 CELLS = 14  # of a residual map, along each side
 FEW_GRID = 10  # points of the density's grid in a cell of the map, at least
 
@@ -73,10 +72,10 @@ def _calibration(result: Comparison, entry: Entry) -> Check | None:
         mine = chosen & (cut.part == k)
         if mine.any():
             tally.add(fit, cut.rows.values[mine], rng)
-    curves, rank = tally.curves(LEVEL, test=False)
+    curves, rank, energy = weigh(tally, rng.spawn(1)[0], test=False)
     return Check(
-        model=entry.name, columns=curves, rank=rank, case="seen", n=int(chosen.sum()), n_given=n,
-        folds=cut.folds, draws=DRAWS, level=LEVEL, notes=(), random_state=0,
+        model=entry.name, columns=curves, rank=rank, energy=energy, case="seen", n=int(chosen.sum()),
+        n_given=n, folds=cut.folds, draws=DRAWS, level=LEVEL, notes=(), random_state=0,
     )  # fmt: skip
 
 
@@ -223,7 +222,7 @@ def fails(result: Comparison, judged: Judged) -> str:
     parts = []
     check = judged.check
     if check is not None and not check.passed:
-        outside = sum(not curve.inside for curve in check.curves)
+        outside = check.curves_outside
         more = f" ({outside} of {len(check.curves)} curves leave their bands)" if outside > 1 else ""
         parts.append(f"{worst(check)}{more}")
     lost = _losses(result, judged)
@@ -244,6 +243,8 @@ def fails(result: Comparison, judged: Judged) -> str:
 def worst(check: Check) -> str:
     """The largest gap in words; for the rank of the log density, what it says of the model's width."""
     curve = check.worst
+    if not check.curves_outside and not check.together:
+        return check.energy_sentence
     if curve is not check.rank:
         return curve.sentence
     if curve.gap < 0:

@@ -206,7 +206,7 @@ def _calibrated(best: Judged) -> str:
             f"Asked about held-out rows, it is calibrated as far as {check.n:,} rows can tell (gaps of more "
             f"than {percent(shown)} of the rows would have shown)."
         )
-    outside = sum(not curve.inside for curve in check.curves)
+    outside = check.curves_outside
     text = f"It is the best of these, not the truth: {worst(check)}"
     return text + (
         f"; {outside} of {len(check.curves)} calibration curves leave their bands." if outside > 1 else "."

@@ -20,16 +20,24 @@ def cholesky(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A matrix that is not positive definite gets a factor without meaning and ``False``, not an exception.
     """
     d, _, m = a.shape
-    good = np.ones(m, dtype=bool)
     if d >= LAPACK_FROM:
         return _lapack_cholesky(a)
+    good = np.ones(m, dtype=bool)
     factor = np.zeros_like(a)
     with np.errstate(over="ignore", invalid="ignore"):  # in matrices that are not positive definite
         for j in range(d):
-            column = a[j:, j] - (factor[j:, :j] * factor[j, :j]).sum(axis=1)
-            good &= column[0] > 0
-            pivot = np.sqrt(np.where(good, column[0], 1.0))
-            factor[j:, j] = column / pivot
+            column = a[j:, j]
+            if j == 1:
+                column = column - factor[1:, 0] * factor[1, 0]
+            elif j:
+                column = column - (factor[j:, :j] * factor[j, :j]).sum(axis=1)
+            positive = column[0] > 0.0
+            if positive.all():
+                pivot = np.sqrt(column[0])
+            else:
+                good &= positive
+                pivot = np.sqrt(np.where(good, column[0], 1.0))
+            np.divide(column, pivot, out=factor[j:, j])
             factor[j, j] = pivot
     return factor, good
 

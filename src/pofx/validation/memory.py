@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pofx.errors import MemoryLimitError
 
-_SMALL = 2**25  # 32 MiB: not worth asking the system about
+_SMALL = 2**26  # 64 MiB: not worth asking the system about
 _CGROUP = Path("/sys/fs/cgroup")
 
 

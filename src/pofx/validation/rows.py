@@ -17,6 +17,7 @@ from pofx.validation.precision import detect_decimals
 from pofx.validation.scalars import one_of
 
 _FLOAT64 = np.dtype(np.float64)
+_AT_A_TIME = 2**20  # numbers that are looked at together
 
 
 def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
@@ -46,7 +47,7 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     if n == 0:
         raise DataError(f"X has 0 rows (shape=(0, {d})); at least 1 is needed to fit.")
     values, kept, dropped = block.values, None, block.dropped
-    if not np.isfinite(values).all():
+    if not _all_finite(values):
         kept = _known_rows(block) if missing == "marginal" else _complete_rows(block, missing)
         if kept is not None:
             values = values[kept]
@@ -57,6 +58,12 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     values = np.ascontiguousarray(values).view()
     values.flags.writeable = False
     return Rows(values, Columns(block.names, block.dtypes, decimals, block.container), dropped, kept)
+
+
+def _all_finite(values: NDArray[np.float64]) -> bool:
+    """Whether no value is NaN or infinite, without an array of answers as long as the data."""
+    size = max(1, _AT_A_TIME // max(values.shape[1], 1))
+    return all(bool(np.isfinite(values[at : at + size]).all()) for at in range(0, len(values), size))
 
 
 def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error") -> NDArray[np.float64]:
@@ -87,7 +94,7 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
         and X.ndim == 2
         and X.shape[1] == d
         and columns.names is None
-        and np.isfinite(X).all()
+        and _all_finite(X)
     ):
         return np.ascontiguousarray(X)
     theirs = _names(X)
@@ -98,7 +105,7 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
         block = _block(X)
         _check_shape(block, columns, who)
     values = block.values
-    if not np.isfinite(values).all():
+    if not _all_finite(values):
         block = Block(values, columns.names, columns.dtypes, "")
         if missing == "marginal":
             _refuse_infinities(block, _COMPLETE)

@@ -20,7 +20,7 @@ from .frame import REGULAR, Frame
 from .polish import polish
 from .structures import Structure
 
-POLISHED = 1e-3  # nats: the largest tol for which the optimum is polished
+POLISHED = 1e-5  # nats: the largest tol for which the optimum is polished, the default
 
 __all__ = ["finished", "in_unit_space", "message", "say", "table", "values"]
 
@@ -36,7 +36,8 @@ def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray,
         state = _one_component(fitting, winner.structure.diagonal)
     # Who asks for less than the default gets less.
     settled = run.gap < fitting.plan.tol <= POLISHED and not closed
-    state, value, reached = polish(mixtures, state, rows, fitting.plan.max_iter if settled else 1)
+    passes, exact = fitting.plan.max_iter if settled else 1, fitting.plan.tol <= POLISHED
+    state, value, reached = polish(mixtures, state, rows, passes, plain=exact)
     return state, value + constant, certificate_of(mixtures, state, reached, rows)
 
 

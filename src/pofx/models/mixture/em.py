@@ -32,6 +32,7 @@ LONGEST_WAIT = 16  # plain steps after repeated failed jumps
 GROW, LONGEST = 1.5, 64.0  # how stretched plain steps lengthen, and their greatest length
 SHRINK_AT = 0.8  # share of runs still going at which the arrays are cut to them
 RIDGE = 1e-10  # of the scaled Gram matrix
+NOTHING = 1e-6  # one minus the slowest rate that is reckoned with
 FLOOR_PATIENCE = 8  # accepted steps on the floor after which a run is given up
 
 
@@ -160,7 +161,7 @@ def climb(
         run.pass_over()
         for i in np.flatnonzero(run.accepted & going[run.ids]).tolist():
             out.traces[run.ids[i]].append(float(run.best[i]))
-        gap = run.remaining()
+        gap = run.remaining(tol)
         done = gap < tol
         if leave_floor:
             done |= run.on_floor >= FLOOR_PATIENCE
@@ -230,10 +231,7 @@ class _Run:
         else:
             slack = 1e-13 * np.abs(self.best)
             self.accepted = (value >= self.best - slack) | ~self.jumped  # a plain step falls by rounding only
-            good = self.accepted[segments.owner]
-            self._remember(residual - self.residual, reached - self.reached, good)
-            self.residual = np.where(good, residual, self.residual)
-            self.reached = np.where(good, reached, self.reached)
+            self._take(residual, reached)
             self.gain = np.where(self.accepted, np.maximum(value - self.best, 0.0), np.inf)
             self.best = np.where(self.accepted, np.maximum(value, self.best), self.best)
         self.plain = np.where(self.accepted & ~self.jumped, self.plain + 1, 0)
@@ -248,19 +246,32 @@ class _Run:
         touched = segments.any(self.low)
         self.on_floor = np.where(self.accepted, np.where(touched, self.on_floor + 1, 0), self.on_floor)
 
-    def _remember(self, d_residual: np.ndarray, d_reached: np.ndarray, good: np.ndarray) -> None:
-        self.d_residual.append(np.where(good, d_residual, 0.0))
-        self.d_reached.append(np.where(good, d_reached, 0.0))
+    def _take(self, residual: np.ndarray, reached: np.ndarray) -> None:
+        """Go to where the accepted steps led, and remember how far that was."""
+        d_residual, d_reached = residual - self.residual, reached - self.reached
+        if self.accepted.all():
+            self.residual, self.reached = residual, reached
+        else:
+            good = self.accepted[self.segments.owner]
+            d_residual, d_reached = np.where(good, d_residual, 0.0), np.where(good, d_reached, 0.0)
+            self.residual = np.where(good, residual, self.residual)
+            self.reached = np.where(good, reached, self.reached)
+        self.d_residual.append(d_residual)
+        self.d_reached.append(d_reached)
         if len(self.d_residual) > MEMORY:
             del self.d_residual[0], self.d_reached[0]
 
-    def remaining(self) -> np.ndarray:
-        """Return Aitken's estimate of the gain still to come, from two plain steps in a row."""
-        out = np.full(len(self.ids), np.inf)
+    def remaining(self, tol: float) -> np.ndarray:
+        """Return Aitken's estimate of the gain still to come, from two plain steps in a row.
+
+        A plain step that gains less than :data:`NOTHING` of ``tol`` leaves less than that to come at any rate
+        that Aitken's estimate could find.
+        """
+        out = np.where((self.plain >= 1) & (self.gain <= NOTHING * tol), self.gain / NOTHING, np.inf)
         known = (self.plain >= 3) & np.isfinite(self.last_gain)
         gain, last = self.gain[known], np.maximum(self.last_gain[known], 1e-300)
         noise = 1e-13 * np.abs(self.best[known])  # what rounding alone can look like
-        rate = np.clip(gain / last, 0.0, 1.0 - 1e-6)
+        rate = np.clip(gain / last, 0.0, 1.0 - NOTHING)
         out[known] = np.where(gain <= noise, 0.0, gain * rate / (1.0 - rate))
         return out
 

@@ -34,7 +34,7 @@ RANK = 1e-12  # singular values of the memory below which its directions are noi
 
 
 def polish(
-    mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int
+    mixtures: Mixtures, state: np.ndarray, rows: Rows, max_iter: int, *, plain: bool = True
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """Return the fixed point of EM next to ``state`` (p, K), and its log-likelihood in search space.
 
@@ -47,13 +47,16 @@ def polish(
     rows : Rows
     max_iter : int
         Passes over the rows, at most; on large data there are fewer.
+    plain : bool
+        Take the final numbers from the plain form of the E-step, right to the last digits. Otherwise, on
+        large data, they are as right as those of any pass.
 
     Returns
     -------
     state : ndarray (p, K)
         Of all states visited whose log-likelihood did not fall beyond rounding, the one that EM moves least.
     log_likelihood : float
-        At that state, from the plain form of the E-step.
+        At that state.
     reached : ndarray (p, K)
         F of that state, from the same.
     """
@@ -62,7 +65,7 @@ def polish(
     target = TARGET if centred else TARGET_ON_LARGE
     limit = min(max_iter, PASSES, max(LEAST_PASSES, int(WORK / work)))
     if limit <= LEAST_PASSES:
-        return (state, *_evaluation(mixtures, rows, True)(state)[:2])
+        return (state, *_evaluation(mixtures, rows, plain or centred)(state)[:2])
     evaluate = _evaluation(mixtures, rows, centred)
     value, reached, scale, low = evaluate(state)
     slack = SLACK * (abs(value) + rows.total)
@@ -70,11 +73,11 @@ def polish(
     best, best_size, best_value, best_reached = state, _size(residual, rows), value, reached
     memory: list[tuple[np.ndarray, np.ndarray]] = []
     since = 0
-    plain = False  # whether the last step was one of EM's own
+    own = False  # whether the last step was one of EM's own
     for _ in range(1, limit):
         if best_size <= target or (since >= PATIENCE and best_size <= ROUNDING):
             break
-        step = None if plain else _step(memory, residual, scale)
+        step = None if own else _step(memory, residual, scale)
         candidate = reached if step is None else reached - step
         if step is not None and (candidate[0] < 1e-2 * reached[0]).any():
             candidate, step = reached, None
@@ -84,13 +87,13 @@ def polish(
         since += 1
         fell = not new_value >= value - slack or (new_low and not low)
         if step is not None and (fell or not new_size < WILD * best_size):
-            memory, plain = [], True  # back to the last state that was good, and on by EM's own step
+            memory, own = [], True  # back to the last state that was good, and on by EM's own step
             continue
         if fell and new_low and not low:
             break  # EM itself leads to the floor
         memory.append(((new_residual - residual) / scale, new_reached - reached))
         del memory[:-MEMORY]
-        plain = False
+        own = False
         value, reached = max(value, new_value), new_reached
         if new_size < 0.5 * best_size:
             since = 0

@@ -32,6 +32,7 @@ from ..errors import DataError, ParameterError, PofxError, PofxWarning, Unsuppor
 from ..maths.energy import Energy
 from ..validation import Columns, Rows, rng_from, rows_to_fit, rows_to_query, whole_number
 from .curves import CalibrationCurve, Given, Tally, log_density, p_text, percent
+from .foreign import Foreign, is_foreign
 from .heldout import Split, split
 
 __all__ = ["CalibrationCurve", "Check", "check", "weigh"]
@@ -281,7 +282,7 @@ class Check:
 
 
 def check(
-    model: Density,
+    model: Any,
     X: Any,
     *,
     new: bool | None = None,
@@ -293,8 +294,10 @@ def check(
 
     Parameters
     ----------
-    model : Density
-        Fitted, or known. It is left as it is; only clones are fitted.
+    model : Density, or a density made elsewhere
+        Fitted, or known. It is left as it is; only clones are fitted. Other libraries' are read too: any
+        object with ``score_samples`` and ``sample``, as scikit-learn's have, ``scipy.stats.gaussian_kde``
+        and SciPy's frozen distributions.
     X : rows, as for ``fit``
         Named columns are matched by name. Draws are rounded to the precision that X is recorded in.
     new : None, True or False
@@ -339,10 +342,21 @@ def check(
     >>> rows = truth.sample(500, random_state=0)
     >>> pofx.check(truth, rows).passed, pofx.check(pofx.Gaussian().fit(rows), rows).passed
     (True, False)
+
+    What one already has, here SciPy's density of two columns:
+
+    >>> from scipy.stats import multivariate_normal
+    >>> pofx.check(multivariate_normal(rows.mean(axis=0)), rows).case
+    'known'
     """
+    if is_foreign(model):
+        model = Foreign(model, rows_to_fit(X).columns)
     if isinstance(model, type) or not isinstance(model, Density):
         hint = f"; did you mean {model.__name__}()?" if isinstance(model, type) else ""
-        raise ParameterError(f"check needs a fitted pofx model; got {model!r:.80}{hint}")
+        raise ParameterError(
+            "check needs a fitted pofx model, or an object with score_samples and sample, or a frozen "
+            f"distribution or gaussian_kde of scipy.stats; got {model!r:.80}{hint}"
+        )
     if new is not None and not isinstance(new, bool):
         raise ParameterError(f"new must be None, True or False; got {new!r}.")
     folds = whole_number(folds, "folds", least=2)
@@ -424,9 +438,15 @@ def _rows_of(model: Density, X: Any) -> Rows:
 
 def _case(model: Density, given: Rows, new: bool | None, say: Callable[[str], None]) -> str:
     fit = model.fit_
-    fitted = fit.n_rows > 0
+    foreign = isinstance(model, Foreign)
+    fitted = not model.fixed if isinstance(model, Foreign) else fit.n_rows > 0
     if new is not None:
         return "seen" if not new else "new" if fitted else "known"
+    if foreign:  # it does not say how many rows it was fitted to, nor whether its fits are repeatable
+        if not fitted:
+            return "known"
+        say(f"{model!r}: was it fitted to these rows?")
+        return "seen" if _is_fit_of(model, given) else "unknown"
     if fitted and fit.n_rows != len(given.values):
         return "new"
     seeds = (value for key, value in model.get_params().items() if key.endswith("random_state"))

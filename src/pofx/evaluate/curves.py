@@ -154,7 +154,8 @@ class Tally:
         """Keep a share of the rows, and as many draws, for the energy distance."""
         share = min(1.0, MOST_PAIRED / self.n)
         size = min(max(1, int(share * len(x))), len(drawn))
-        self.pairs.append((x[rng.permutation(len(x))[:size]], drawn[:size]))
+        # At random on both sides: rows may be sorted, and some samplers draw one component after another.
+        self.pairs.append((x[rng.permutation(len(x))[:size]], drawn[rng.permutation(len(drawn))[:size]]))
 
     def energy(self, level: float, rng: np.random.Generator) -> Energy | None:
         """Return the energy distance of rows and draws in all columns together; None for a single column."""

@@ -1,4 +1,4 @@
-"""Densities made elsewhere, judged by ``check``."""
+"""Densities made elsewhere, judged by ``check`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_scikit_learn_s_mixture_is_judged_as_ours(rows):
     assert found.case == "seen"
     assert found.passed
     assert found.folds == 5
-    assert "GaussianMixture(n_components=3" in found.sentence
+    assert "sklearn.GaussianMixture(n_components=3" in found.sentence
     two = check(mixture.GaussianMixture(2, random_state=0).fit(rows), rows)
     assert not two.passed
     assert two.p_value is None
@@ -120,3 +120,24 @@ def test_a_given_distribution_has_nothing_to_refit():
     with pytest.raises(errors.ParameterError, match="score_samples and sample"):
         check(np.zeros(3), x)
     assert isinstance(pofx.Gaussian(), pofx.core.density.Density)
+
+
+def test_they_are_compared_beside_ours(rows):
+    theirs = mixture.GaussianMixture(3, random_state=0)
+    result = pofx.compare([pofx.Gaussian(), theirs, neighbors.KernelDensity(bandwidth=0.3)], rows)
+    assert result.leader_name == "sklearn.GaussianMixture(n_components=3, random_state=0)"
+    record = result[result.leader_name].held_out
+    assert record.n_parameters == 17
+    folds = [result.split.part == k for k in range(5)]
+    expected = [
+        mixture.GaussianMixture(3, random_state=0).fit(rows[~f]).score_samples(rows[f]).mean() for f in folds
+    ]
+    assert record.mean == pytest.approx(np.mean(expected), abs=1e-9)
+    assert not hasattr(theirs, "means_")
+    np.testing.assert_allclose(result.best.log_density(rows[:5]), result.best.model.score_samples(rows[:5]))
+    with pytest.raises(errors.UnsupportedError, match="saved by the library"):
+        result.best.save("model.pofx")
+    ours = pofx.compare({"ours": pofx.GaussianMixture(3, covariance_type="full"), "theirs": theirs}, rows)
+    assert ours["ours"].held_out.mean == pytest.approx(ours["theirs"].held_out.mean, abs=0.01)
+    failed = pofx.compare([pofx.Gaussian(), stats.norm(0.0, 1.0)], rows)
+    assert "nothing to fit" in failed["scipy.stats.norm"].held_out.failure

@@ -19,7 +19,7 @@ TOO_FINE = "its bumps are narrower than rounding alone leaves anything, so it wo
 
 
 def compare(
-    models: Sequence[Density] | Mapping[str, Density],
+    models: Sequence[Any] | Mapping[str, Any],
     X: Any,
     *,
     sample_weight: Any = None,
@@ -33,7 +33,8 @@ def compare(
     Parameters
     ----------
     models : list of models, or dict of them by name
-        Unfitted or fitted; clones are fitted, these stay as they are.
+        Unfitted or fitted; clones are fitted, these stay as they are. Estimators of other libraries with
+        ``fit``, ``score_samples`` and ``sample``, as scikit-learn's have, stand beside ours.
     X : rows, as for ``fit``
         Rows with missing values are left out where every model has ``missing="drop"``.
     sample_weight : array of shape (n,), optional

@@ -1,4 +1,4 @@
-"""Densities made elsewhere, as ``check`` reads them: scikit-learn's estimators and SciPy's distributions.
+"""Densities made elsewhere, as ``check`` and ``compare`` read them: scikit-learn's, SciPy's and others.
 
 Anything with ``score_samples(X)`` and ``sample(n)`` will do, ``scipy.stats.gaussian_kde``, and SciPy's frozen
 distributions (``scipy.stats.norm(0, 1)``, ``multivariate_normal(mean, cov)``). Four things are put right:
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..core.density import Density
 from ..core.fitting import Fit
 from ..core.params import Params
 from ..core.units import Units
-from ..errors import DataError, ParameterError, PofxError, UnsupportedError
+from ..errors import DataError, PofxError, UnsupportedError
 from ..validation import Columns, rows_to_fit
 
 __all__ = ["Foreign", "is_foreign"]
@@ -45,8 +45,9 @@ class Foreign(Density):
     ----------
     model : object
         See the module. It is left as it is: refits are made of copies.
-    columns : Columns
-        What the rows look like that it is asked about; it has as many columns.
+    columns : Columns, optional
+        What the rows look like that it is asked about; it has as many columns. Without them it is not fitted
+        yet, whatever the object is.
 
     Raises
     ------
@@ -54,12 +55,14 @@ class Foreign(Density):
         Where it is not fitted, or has another number of columns.
     """
 
+    missing = "error"
+    weight_kind = None
+
     def __init__(self, model: Any = None, columns: Columns | None = None) -> None:
         self.model = model
         self.columns = columns
-        if columns is None:
-            raise ParameterError("Foreign needs the columns of the rows that it is asked about.")
-        self._given(model, columns, 0)
+        if columns is not None:
+            self._given(model, columns, 0)
 
     def _given(self, model: Any, columns: Columns, rows: int) -> None:
         has, d = _width(model), len(columns)
@@ -69,8 +72,8 @@ class Foreign(Density):
         self._adopt(Params({"made_by": _name(model)}, Units.identity(d), columns), fit)
 
     def __repr__(self) -> str:
-        inside = " ".join(repr(self.model).split())
-        return inside if "object at 0x" not in inside else _name(self.model)
+        inside, name = " ".join(repr(self.model).split()), _name(self.model)
+        return name if "object at 0x" in inside else f"{name.partition('.')[0]}.{inside}"
 
     @property
     def fixed(self) -> bool:
@@ -97,7 +100,15 @@ class Foreign(Density):
         self.model = again
         return self
 
+    def save(self, path: Any, **options: Any) -> NoReturn:
+        """Raise UnsupportedError: a saved model holds numbers, not somebody else's object."""
+        raise UnsupportedError(f"{self!r} was made elsewhere and is saved by the library that made it.")
+
     # ---------------------------------------------------------------- hooks
+
+    def _n_parameters(self, params: Params) -> int:
+        count = getattr(self.model, "_n_parameters", None)  # as scikit-learn's mixtures count for their BIC
+        return int(count()) if callable(count) else super()._n_parameters(params)
 
     def _log_densities(self, params: Params, x: np.ndarray) -> np.ndarray:
         parts = [self._log_density(params, x[at : at + AT_A_TIME]) for at in range(0, len(x), AT_A_TIME)]

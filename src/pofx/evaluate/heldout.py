@@ -26,6 +26,7 @@ from ..core.estimator import unfitted
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
 from ..threads import map_ordered
 from ..validation import Rows, rng_from, row_weights, rows_to_fit, whole_number
+from .foreign import Foreign, is_foreign
 from .ties import FINE, Steps, TieGain
 
 __all__ = ["HeldOut", "Split", "held_out", "named", "paired_difference", "split"]
@@ -165,31 +166,38 @@ class HeldOut:
         return self.mean - reach, self.mean + reach
 
 
-def named(models: Sequence[Density] | Mapping[str, Density]) -> dict[str, Density]:
+def named(models: Any) -> dict[str, Density]:
     """Return the models by name: as given, or the way each is written, numbered where two are alike.
+
+    Estimators made elsewhere are wrapped (:mod:`pofx.evaluate.foreign`).
 
     Raises
     ------
     ParameterError
         For no model, for something that is no model or has no density, or where densities and masses mix.
     """
-    if isinstance(models, Density):
+    if isinstance(models, Density) or is_foreign(models):
         models = [models]
     if not isinstance(models, Mapping):
         if not isinstance(models, Sequence) or isinstance(models, str):
             raise ParameterError(f"models must be a list of models, or a dict by name; got {models!r}.")
         by_name: dict[str, Density] = {}
-        for model in models:
+        for given in models:
+            model = Foreign(given) if is_foreign(given) else given
             stem = repr(model).removesuffix("()")
             copies = sum(name == stem or name.startswith(f"{stem} #") for name in by_name)
             by_name[f"{stem} #{copies + 1}" if copies else stem] = model
         models = by_name
     if not models:
         raise ParameterError("models is empty; give at least one, for example [pofx.Gaussian(), pofx.KDE()].")
+    models = {name: Foreign(model) if is_foreign(model) else model for name, model in models.items()}
     for name, model in models.items():
         if isinstance(model, type) or not isinstance(model, Density):
             hint = f"; did you mean {model.__name__}()?" if isinstance(model, type) else ""
-            raise ParameterError(f"models must be pofx models; {str(name)!r} is not one{hint}")
+            raise ParameterError(
+                "models must be pofx models, or estimators with fit, score_samples and sample; "
+                f"{str(name)!r} is neither{hint}"
+            )
         if model.kind == "none":
             raise ParameterError(f"{name} has no log density, so it has no place in this comparison.")
     if len(kinds := {model.measure for model in models.values()}) > 1:

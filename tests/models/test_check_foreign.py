@@ -141,3 +141,34 @@ def test_they_are_compared_beside_ours(rows):
     assert ours["ours"].held_out.mean == pytest.approx(ours["theirs"].held_out.mean, abs=0.01)
     failed = pofx.compare([pofx.Gaussian(), stats.norm(0.0, 1.0)], rows)
     assert "nothing to fit" in failed["scipy.stats.norm"].held_out.failure
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        stats.norm(3.0, 2.0),
+        stats.t(2.5),
+        stats.expon(),
+        stats.multivariate_normal(np.zeros(5), np.eye(5) + 0.5),
+        stats.multivariate_t([1.0, 2.0], [[1.0, 0.3], [0.3, 2.0]], df=2),
+    ],
+    ids=["normal", "t", "exponential", "five columns", "t in two"],
+)
+def test_a_density_has_a_mass_of_one(truth):
+    found = check(truth, truth.rvs(size=200, random_state=0))
+    assert found.mass.determined
+    assert found.mass.is_one
+    assert abs(found.mass.value - 1.0) <= 4.0 * found.mass.standard_error + 1e-3
+    assert found.mass.standard_error < 0.03
+
+
+def test_what_is_no_density_is_told():
+    truth = stats.multivariate_normal([0.0, 1.0])
+    x = truth.rvs(size=300, random_state=3)
+    twice = Odd(lambda X: truth.logpdf(X) + np.log(2.0), lambda n: truth.rvs(size=n))
+    found = check(twice, x, new=True)
+    assert not found.passed
+    assert found.mass.value == pytest.approx(2.0, abs=6.0 * found.mass.standard_error)
+    assert "not 1: it is no density, and log densities are off by +0.69 nats" in found.sentence
+    assert found.to_dict()["mass"]["is_one"] is False
+    assert check(worlds.gaussian(2), x).mass is None

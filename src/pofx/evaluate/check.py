@@ -34,6 +34,7 @@ from ..validation import Columns, Rows, rng_from, rows_to_fit, rows_to_query, wh
 from .curves import CalibrationCurve, Given, Tally, log_density, p_text, percent
 from .foreign import Foreign, is_foreign
 from .heldout import Split, split
+from .mass import Mass, total_mass
 
 __all__ = ["CalibrationCurve", "Check", "check", "weigh"]
 
@@ -72,6 +73,8 @@ class Check:
         Of log p(x) among the model's own draws; None for a model without a density.
     energy : Energy or None
         Rows against draws in all columns together; None in a single column.
+    mass : Mass or None
+        The total mass of a density made elsewhere; None for our own, which are held to one by a law.
     case : {"known", "new", "seen", "unknown"}
         What the model has seen of the rows; :attr:`case_sentence` says what follows from it.
     n, n_given : int
@@ -88,6 +91,7 @@ class Check:
     columns: tuple[CalibrationCurve, ...]
     rank: CalibrationCurve | None
     energy: Energy | None
+    mass: Mass | None
     case: str
     n: int
     n_given: int
@@ -104,8 +108,9 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether every curve stays inside its band, and the energy distance below its limit."""
-        return all(curve.inside for curve in self.curves) and self.together
+        """Whether every curve stays inside its band, the energy distance below its limit, and whether the
+        density, if it is not ours, has a mass of one."""
+        return not self.curves_outside and self.together and (self.mass is None or self.mass.is_one)
 
     @property
     def together(self) -> bool:
@@ -146,6 +151,8 @@ class Check:
                 f"of more than {percent(shown)} of the rows would have shown; the largest is "
                 f"{percent(largest)}."
             )
+        if self.mass is not None and not self.mass.is_one:
+            return f"{self.model} is not what it should be: {self.mass.sentence}."
         if not outside and self.energy is not None:
             return f"{self.model} does not agree with the rows{p}: {self.energy_sentence}."
         rest = f"; {outside - 1} more of {len(self.curves)} curves leave their bands" if outside > 1 else ""
@@ -216,6 +223,8 @@ class Check:
         if self.energy is not None and self.curves_outside:
             said = self.energy_sentence
             hidden.append(f"{said[0].upper()}{said[1:]}.")
+        if self.mass is not None and self.mass.is_one:
+            hidden.append(f"{self.mass.sentence[0].upper()}{self.mass.sentence[1:]}.")
         return [*hidden, self.sentence, self.case_sentence, *self.notes]
 
     def __str__(self) -> str:
@@ -262,6 +271,7 @@ class Check:
             "columns": [curve.to_dict() for curve in self.columns],
             "rank": None if self.rank is None else self.rank.to_dict(),
             "energy": self._energy_record(),
+            "mass": None if self.mass is None else self.mass.to_dict(),
         }
 
     def _energy_record(self) -> dict[str, Any] | None:
@@ -396,6 +406,7 @@ def check(
         columns=curves,
         rank=rank,
         energy=energy,
+        mass=total_mass(model, rng.spawn(1)[0]) if isinstance(model, Foreign) else None,
         case=case,
         n=len(chosen),
         n_given=n_given,

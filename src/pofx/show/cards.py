@@ -74,8 +74,8 @@ def _calibration(result: Comparison, entry: Entry) -> Check | None:
             tally.add(fit, cut.rows.values[mine], rng)
     curves, rank, energy = weigh(tally, rng.spawn(1)[0], test=False)
     return Check(
-        model=entry.name, columns=curves, rank=rank, energy=energy, case="seen", n=int(chosen.sum()),
-        n_given=n, folds=cut.folds, draws=DRAWS, level=LEVEL, notes=(), random_state=0,
+        model=entry.name, columns=curves, rank=rank, energy=energy, mass=None, case="seen",
+        n=int(chosen.sum()), n_given=n, folds=cut.folds, draws=DRAWS, level=LEVEL, notes=(), random_state=0,
     )  # fmt: skip
 
 

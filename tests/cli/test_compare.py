@@ -179,7 +179,7 @@ def test_names(rows: np.ndarray) -> None:
         ([], "models is empty"),
         ("Gaussian", "list of models"),
         ([pofx.Gaussian], r"did you mean Gaussian\(\)"),
-        ({"a": 3}, "'a' is not one"),
+        ({"a": 3}, "'a' is neither"),
     ],
 )
 def test_what_is_no_model_is_refused(models: Any, message: str, rows: np.ndarray) -> None:

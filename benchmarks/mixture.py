@@ -20,7 +20,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,35 @@ class Start:
         )
 
 
+class Arrival:
+    """A whole fit, and when it came how far: seconds and log-likelihood after each pass over all rows."""
+
+    def __init__(self, model: Any, x: np.ndarray, constant: float) -> None:
+        from pofx.models.mixture import em
+
+        stamps: list[tuple[float, float]] = []
+        original = em._Run.pass_over
+
+        def stamped(run: Any) -> None:
+            original(run)
+            if abs(run.rows.total - len(x)) < 0.5:  # not on a sample of them
+                stamps.append((time.perf_counter() - started, float(run.best[0]) + constant))
+
+        em._Run.pass_over = stamped  # type: ignore[method-assign]
+        try:
+            started = time.perf_counter()
+            model.fit(x)
+            self.seconds = time.perf_counter() - started
+        finally:
+            em._Run.pass_over = original  # type: ignore[method-assign]
+        self.stamps, self.value = stamps, float(model.log_density(x).sum())
+
+    def at(self, value: float) -> float:
+        """Return the seconds to a log-likelihood, and from the last pass to the fitted model."""
+        finish = self.seconds - self.stamps[-1][0]
+        return finish + next((t for t, reached in self.stamps if reached >= value), self.stamps[-1][0])
+
+
 def timed(call: Callable[[], Any]) -> float:
     """Return the seconds of a call."""
     started = time.perf_counter()
@@ -143,10 +171,8 @@ def speed(n: int, d: int, k: int) -> dict[str, Any]:
     def theirs(iterations: int) -> float:
         return timed(lambda: start.sklearn(iterations).fit(x))
 
-    def arrives(tol: float) -> tuple[float, float]:
-        model = start.pofx(2000, tol)
-        seconds = timed(lambda: model.fit(x))
-        return seconds, float(model.log_density(x).sum())
+    def arrives(tol: float) -> Arrival:
+        return Arrival(start.pofx(2000, tol), x, constant)
 
     more, passes = 3, 10
     turns = PAIRS if n * d * k < MUCH else 3
@@ -156,7 +182,7 @@ def speed(n: int, d: int, k: int) -> dict[str, Any]:
         theirs_per = (theirs(1 + more) - theirs(1)) / more
         pairs.append((theirs_per, (ours(5 + passes) - ours(5)) / passes))
     whole = [arrives(0.2 * PER_ROW * n)]
-    if whole[0][0] < LONG:
+    if whole[0].seconds < LONG:
         whole += [arrives(0.2 * PER_ROW * n) for _ in range(turns - 1)]
     # scikit-learn's iterations, counted by plain EM, which takes the same steps.
     with one_blas_thread():
@@ -179,8 +205,9 @@ def speed(n: int, d: int, k: int) -> dict[str, Any]:
         "pairs": pairs,
         "iterations": iterations,
         "same_steps": abs(check - trace[3]) / n,
-        "seconds_to": [seconds for seconds, _ in whole],
-        "short": (basin - min(value for _, value in whole)) / n,
+        "seconds_to": [one.at(basin - PER_ROW * n) for one in whole],
+        "seconds_whole": [one.seconds for one in whole],
+        "short": (basin - min(one.value for one in whole)) / n,
         "flops": 4.0 * features * k * n,
         "dgemm": dgemm_rate(),
     }
@@ -224,15 +251,16 @@ def speed_of_small(x: np.ndarray, start: Start) -> dict[str, Any]:
             )[2]
         pairs.append((theirs / 200, ours / 201))
         model = start.pofx(5000, 0.2 * PER_ROW * n)
-        seconds = sorted(timed(partial(model.fit, x)) for _ in range(5))[2]
+        mine = sorted((Arrival(model, x, constant) for _ in range(5)), key=lambda one: one.seconds)[2]
         peer = sorted(timed(lambda: start.sklearn(iterations).fit(x)) for _ in range(5))[2]
-        whole.append((seconds, peer, float(model.log_density(x).sum())))
+        whole.append((mine.at(basin - PER_ROW * n), peer, mine.value, mine.seconds))
     return {
         "pairs": pairs,
         "iterations": iterations,
         "same_steps": abs(start.sklearn(4).fit(x).lower_bound_ - trace[3] / n),
         "seconds_to": [w[0] for w in whole],
         "peer_to": [w[1] for w in whole],
+        "seconds_whole": [w[3] for w in whole],
         "short": (basin - min(w[2] for w in whole)) / n,
         "flops": 4.0 * 6 * k * n,
         "dgemm": dgemm_rate(),
@@ -302,7 +330,7 @@ def shared(quick: bool) -> dict[str, Any]:
 
 
 FIT = """
-import resource, sys, time, numpy as np, pofx
+import sys, time, numpy as np, pofx
 from pofx.core.fold import Blocks
 path, kind, iterations = sys.argv[1], sys.argv[2], int(sys.argv[3])
 small = np.random.default_rng(0).normal(size=(3000, 4))
@@ -320,9 +348,12 @@ else:
             yield np.fromfile(path, dtype=whole.dtype, count=min(step, len(whole) - at) * 4,
                               offset=whole.offset + at * 4 * whole.itemsize).reshape(-1, 4)
     x = Blocks(blocks)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def status(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew, from what is held now
+before = status("VmRSS")
 t = time.perf_counter(); m = model(iterations).fit(x); seconds = time.perf_counter() - t
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+after = status("VmHWM")
 print(seconds, (after - before) / 1024.0, m.fit_.trace[-1], m.means_.sum())
 """
 

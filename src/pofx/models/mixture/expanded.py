@@ -8,10 +8,10 @@ product Φ Rᵀ. The expanded form loses about |y|²/λ_min roundings, which reg
 (:mod:`pofx.models.mixture.centred`).
 
 Both products and the exponentials in between work on blocks of rows whose features, logits and
-responsibilities stay in the processor's caches: out of them, the products run at half the rate. Blocks are
-as large as that allows, because threads meet at every call of NumPy, to pass on the interpreter's lock, and
-short calls would have them wait for each other (at 1e6 × 2, eight components: 1.1 times one thread with
-blocks of a megabyte, 1.5 times with three).
+responsibilities stay in the processor's caches: out of them, the products run at half the rate. Where a
+megabyte is little work, blocks are larger, because threads meet at every call of NumPy, to pass on the
+interpreter's lock, and short calls would have them wait for each other (at 1e6 × 2, eight components: 1.1
+times one thread with blocks of a megabyte, 1.5 times with three).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from .centred import normalise
 
 __all__ = ["Expanded", "coefficients", "features", "n_features", "own_moments"]
 
-CACHE_ELEMENTS = 393_216  # features, logits and responsibilities of a block: three megabytes
+CACHE_ELEMENTS, MOST_ELEMENTS = 131_072, 393_216  # features, logits, responsibilities of a block: 1 to 3 MB
+BLOCK_WORK = 6e6  # multiply-adds that make the calls of a block long
 LEAST_BLOCK, LARGEST_BLOCK = 192, 20_032  # rows; not a power of two, whose rows would share their cache lines
 EXPONENTIAL = 20  # multiply-adds that an exponential and its normalisation are worth
 
@@ -98,9 +99,9 @@ class Expanded:
     def __init__(self, c: np.ndarray, segments: Segments, diagonal: bool) -> None:
         self.c, self.segments, self.diagonal = np.ascontiguousarray(c.T), segments, diagonal
         m, p = self.c.shape
-        block = CACHE_ELEMENTS // (p + m)
-        self.block = int(np.clip(block - block % 128 - 64, LEAST_BLOCK, LARGEST_BLOCK))
         self.work = m * (2.0 * p + EXPONENTIAL)  # multiply-adds per row
+        rows = int(np.clip(BLOCK_WORK / self.work, CACHE_ELEMENTS // (p + m), MOST_ELEMENTS // (p + m)))
+        self.block = int(np.clip(rows - rows % 128 - 64, LEAST_BLOCK, LARGEST_BLOCK))
 
     def __call__(
         self, y: np.ndarray, w: np.ndarray, phi: np.ndarray | None = None

@@ -54,7 +54,7 @@ TALE = {
     "(17 % for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say new=False.",
     "seen": "The model was fitted to these rows, so clones of it were fitted in folds and each row was "
     "judged by one that had not seen it. This is no test: refits follow the rows, so a right family hardly "
-    "ever leaves these bands (0.3 % for a Gaussian of two columns and 1,000 rows, not 5 %) and staying "
+    "ever leaves these bands (none in 300 for a Gaussian of two columns and 1,000 rows, not 5 %) and staying "
     "inside proves little, while leaving them is serious. Read the gaps as sizes; a p-value needs new rows.",
     "unknown": "Whether the model has seen these rows cannot be told, because its fit cannot be repeated. It "
     "was judged as it is, which flatters it if it has seen them. Say new=True or new=False.",

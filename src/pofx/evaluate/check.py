@@ -449,11 +449,11 @@ def _rows_of(model: Density, X: Any) -> Rows:
 
 def _case(model: Density, given: Rows, new: bool | None, say: Callable[[str], None]) -> str:
     fit = model.fit_
-    foreign = isinstance(model, Foreign)
     fitted = not model.fixed if isinstance(model, Foreign) else fit.n_rows > 0
     if new is not None:
         return "seen" if not new else "new" if fitted else "known"
-    if foreign:  # it does not say how many rows it was fitted to, nor whether its fits are repeatable
+    if isinstance(model, Foreign):
+        # It says neither how many rows it was fitted to nor whether its fits are repeatable.
         if not fitted:
             return "known"
         say(f"{model!r}: was it fitted to these rows?")

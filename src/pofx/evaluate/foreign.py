@@ -22,7 +22,7 @@ from ..core.units import Units
 from ..errors import DataError, PofxError, UnsupportedError
 from ..validation import Columns, rows_to_fit
 
-__all__ = ["Foreign", "is_foreign"]
+__all__ = ["Foreign", "as_density", "is_foreign"]
 
 AT_A_TIME = 20_000  # rows asked of a foreign object together: it may make an array of rows times its own size
 
@@ -32,6 +32,11 @@ def is_foreign(model: Any) -> bool:
     if isinstance(model, type | Density):
         return False
     return _is_scipy(model) or (hasattr(model, "score_samples") and hasattr(model, "sample"))
+
+
+def as_density(model: Any, columns: Columns | None = None) -> Any:
+    """Return a density made elsewhere as one of ours, and anything else as it is."""
+    return Foreign(model, columns) if is_foreign(model) else model
 
 
 def _is_scipy(model: Any) -> bool:
@@ -149,7 +154,7 @@ class Foreign(Density):
             raise DataError(
                 f"{self!r}: {n:,} draws have {what}; expected are finite rows of shape ({n}, {d})."
             )
-        return drawn
+        return drawn[rng.permutation(n)]
 
     def _log_cdf(self, params: Params, x: np.ndarray) -> np.ndarray:
         return self._in_one_column("logcdf", x)

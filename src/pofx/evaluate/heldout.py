@@ -26,7 +26,7 @@ from ..core.estimator import unfitted
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
 from ..threads import map_ordered
 from ..validation import Rows, rng_from, row_weights, rows_to_fit, whole_number
-from .foreign import Foreign, is_foreign
+from .foreign import as_density, is_foreign
 from .ties import FINE, Steps, TieGain
 
 __all__ = ["HeldOut", "Split", "held_out", "named", "paired_difference", "split"]
@@ -183,14 +183,15 @@ def named(models: Any) -> dict[str, Density]:
             raise ParameterError(f"models must be a list of models, or a dict by name; got {models!r}.")
         by_name: dict[str, Density] = {}
         for given in models:
-            model = Foreign(given) if is_foreign(given) else given
+            model = as_density(given)
             stem = repr(model).removesuffix("()")
             copies = sum(name == stem or name.startswith(f"{stem} #") for name in by_name)
             by_name[f"{stem} #{copies + 1}" if copies else stem] = model
         models = by_name
+    else:
+        models = {name: as_density(model) for name, model in models.items()}
     if not models:
         raise ParameterError("models is empty; give at least one, for example [pofx.Gaussian(), pofx.KDE()].")
-    models = {name: Foreign(model) if is_foreign(model) else model for name, model in models.items()}
     for name, model in models.items():
         if isinstance(model, type) or not isinstance(model, Density):
             hint = f"; did you mean {model.__name__}()?" if isinstance(model, type) else ""

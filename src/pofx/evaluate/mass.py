@@ -66,12 +66,9 @@ class Mass:
         if not self.determined:
             return "its total mass could not be determined"
         text = f"its total mass is {self.value:.4g} ± {self.standard_error:.2g}"
-        return (
-            text
-            if self.is_one
-            else f"{text}, not 1: it is no density, and log densities are off by "
-            + (f"{np.log(self.value):+.3g} nats")
-        )
+        if self.is_one:
+            return text
+        return f"{text}, not 1: it is no density, and log densities are off by {np.log(self.value):+.3g} nats"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

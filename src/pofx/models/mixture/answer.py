@@ -26,7 +26,7 @@ __all__ = ["finished", "in_unit_space", "message", "say", "table", "values"]
 
 
 def finished(fitting: Fitting, winner: Candidate, run: Run) -> tuple[np.ndarray, float, Certificate]:
-    """Return the final state, its log-likelihood (unit space) and certificate, from the centred form."""
+    """Return the final state, its log-likelihood (unit space) and certificate; see :func:`polish`."""
     rows = fitting.all_rows(winner.structure.diagonal)
     mixtures = Mixtures([winner.k], [winner.structure])
     state = run.state

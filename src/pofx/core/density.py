@@ -135,6 +135,7 @@ class Density(Hooks):
             effective_n=data.total,
             seconds=time.monotonic() - started,
             certificate=outcome.certificate,
+            fingerprint=data.fingerprint,
         )
         self._adopt(params, fit)
         return self

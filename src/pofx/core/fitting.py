@@ -90,7 +90,9 @@ class Fit:
     """The record of a fit, kept by the model as ``fit_``.
 
     ``n_rows`` counts the rows of positive weight, ``n_dropped`` those dropped for missing values, and
-    ``effective_n`` is the sum of the weights (Kish's size for importance weights).
+    ``effective_n`` is the sum of the weights (Kish's size for importance weights). ``fingerprint`` is that of
+    the rows (:func:`pofx.data.fingerprint.fingerprint`), those of weight zero included; None where parameters
+    were given, and in files of versions that did not keep it.
     """
 
     converged: bool
@@ -104,6 +106,7 @@ class Fit:
     effective_n: float
     seconds: float
     certificate: Certificate | None = None
+    fingerprint: str | None = None
 
     @classmethod
     def given(cls) -> Fit:
@@ -123,8 +126,9 @@ class Fit:
         ParameterError
             Where a field has another type than a fit gives it.
         """
-        known = {f.name: data[f.name] for f in fields(cls) if f.name != "certificate"}
-        search = known["search"]
+        later = {"certificate", "fingerprint"}  # fields that older files do not have
+        known = {f.name: data[f.name] for f in fields(cls) if f.name not in later}
+        search, fingerprint = known["search"], data.get("fingerprint")
         right = (
             isinstance(known["converged"], bool)
             and isinstance(known["message"], str)
@@ -134,16 +138,22 @@ class Fit:
             and all(isinstance(v, float) for v in known["trace"])
             and all(isinstance(v, str) for v in known["notes"])
             and (search is None or (isinstance(search, list) and all(isinstance(r, dict) for r in search)))
+            and (fingerprint is None or (isinstance(fingerprint, str) and _is_sha256(fingerprint)))
         )
         if not right:
             raise ParameterError("The record of the fit has a field of the wrong type.")
         known["trace"], known["notes"] = tuple(known["trace"]), tuple(known["notes"])
         if known["search"] is not None:
             known["search"] = tuple(dict(row) for row in known["search"])
-        return cls(**known, certificate=Certificate.from_json(data.get("certificate")))
+        certificate = Certificate.from_json(data.get("certificate"))
+        return cls(**known, certificate=certificate, fingerprint=fingerprint)
 
     def __str__(self) -> str:
         head = "Converged" if self.converged else "Did not converge"
         rows = f"{self.n_rows:,} rows" + (f", {self.n_dropped:,} dropped" if self.n_dropped else "")
         lines = [f"{head}: {self.message} ({rows}, {self.passes} passes, {self.seconds:.3g} s)"]
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")

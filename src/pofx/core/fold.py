@@ -15,7 +15,16 @@ import numpy as np
 
 from ..errors import DataError, DegenerateError
 from ..threads import map_ordered
-from ..validation import Columns, Rows, check_memory, row_errors, row_weights, rows_to_fit, rows_to_query
+from ..validation import (
+    Columns,
+    Fingerprint,
+    Rows,
+    check_memory,
+    row_errors,
+    row_weights,
+    rows_to_fit,
+    rows_to_query,
+)
 from .units import LOG2, Units
 
 __all__ = ["Blocks", "Data", "block_rows", "survey"]
@@ -82,10 +91,13 @@ class Data:
     errors : ndarray, optional
         Known measurement errors of the rows, data units, where the caller gave some: standard deviations
         (m, d) or covariances (m, d, d); m is n, or 1 where they are the same for all.
+    fingerprint : str, optional
+        Of the rows that came and were not dropped, those of weight zero included.
     """
 
     kept: np.ndarray | None = None
     errors: np.ndarray | None = None
+    fingerprint: str | None = None
 
     def __init__(
         self,
@@ -239,6 +251,7 @@ def survey(
         values, w = values[w > 0], w[w > 0]
     data = _measured(iter([(values, w)]), lambda: iter([(values, w)]), rows)
     data.kept, data.errors = kept, e
+    data.fingerprint = Fingerprint(rows.columns.names, data.d).update(rows.values).hexdigest()
     return data
 
 
@@ -263,6 +276,7 @@ def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str
 
         data = _measured(form.first(X), unweighted, form)
         data.kept = None if data.dropped == 0 else np.concatenate(form.kept)
+        data.fingerprint = form.hexdigest()
         return data
     for _ in form.first(X):
         pass
@@ -281,6 +295,7 @@ def _survey_blocks(X: Blocks, sample_weight: Any, missing: str, weight_kind: str
 
     data = _measured(weighted(), weighted, form)
     data.kept = _kept(None if mask.all() else mask, w)
+    data.fingerprint = form.hexdigest()
     return data
 
 
@@ -292,6 +307,11 @@ class _Form:
         self.columns = Columns.plain(1)
         self.dropped = 0
         self.kept: list[np.ndarray] = []
+        self._fingerprint = Fingerprint(None, 0)
+
+    def hexdigest(self) -> str:
+        """Return the fingerprint of the rows of the first pass."""
+        return self._fingerprint.hexdigest()
 
     def first(self, blocks: Iterable[Any]) -> Iterator[Chunk]:
         """Yield the rows of the first pass."""
@@ -299,10 +319,14 @@ class _Form:
         for block in blocks:
             rows = rows_to_fit(block, missing=self.missing)
             self.columns = rows.columns if empty else _merged(self.columns, rows)
+            if empty:
+                self._fingerprint = Fingerprint(rows.columns.names, len(rows.columns))
             self.kept.append(np.ones(len(rows.values), bool) if rows.kept is None else rows.kept)
             self.dropped += rows.dropped
             empty = False
-            yield _aligned(rows, self.columns), None
+            values = _aligned(rows, self.columns)
+            self._fingerprint.update(values)
+            yield values, None
         if empty:
             raise DataError("Blocks gave no block: 0 rows. Give at least one block of rows.")
 

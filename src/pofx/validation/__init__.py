@@ -6,6 +6,7 @@ dtypes. This package knows no model and imports nothing of pofx but ``errors`` a
 """
 
 from pofx.validation.columns import Columns, DataTypeError, Rows, nearest
+from pofx.validation.fingerprint import Fingerprint
 from pofx.validation.memory import available_memory, check_memory
 from pofx.validation.precision import detect_decimals, make_container, restore, restore_exact, restore_filled
 from pofx.validation.row_errors import row_errors
@@ -16,6 +17,7 @@ from pofx.validation.weights import row_weights
 __all__ = [
     "Columns",
     "DataTypeError",
+    "Fingerprint",
     "Rows",
     "available_memory",
     "check_memory",

@@ -284,7 +284,7 @@ def test_json_of_every_verb(run: Run, fitted: str, faithful: Path, tmp_path: Pat
         ("compare", faithful, "--models", "gaussian,histogram"): "pofx.compare/1",
         ("sample", fitted, "-n", "2", "--seed", "1"): "pofx.sample/1",
         ("score", fitted, faithful): "pofx.score/1",
-        ("plot", fitted): "pofx.figure/1",
+        ("plot", fitted): "pofx.figure/2",
         ("report", faithful): "pofx.compare/1",
         ("worlds",): "pofx.worlds/1",
         ("worlds", "moons"): "pofx.worlds/1",

@@ -71,7 +71,7 @@ def only(figure: Figure, kind: type, **how: Any) -> Any:
 def same(figure: Figure) -> None:
     """The record survives JSON."""
     record = figure.to_dict()
-    assert record["schema"] == "pofx.figure/1"
+    assert record["schema"] == "pofx.figure/2"
     text = json.dumps(record, allow_nan=False)
     back = Figure.from_dict(json.loads(text))
     assert back.to_dict() == record
@@ -637,7 +637,7 @@ def test_pyplot_figures(gaussian: pofx.Gaussian, table: pofx.Table, monkeypatch:
     with pytest.raises(ParameterError):
         pofx.plot(gaussian, table, levels=7.0)
     assert plt.get_fignums() == []
-    monkeypatch.setattr("pofx.show.draw.lay_out", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("pofx.show.layout.lay_out", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pofx.plot(gaussian, table)  # a half-drawn figure does not stay
 

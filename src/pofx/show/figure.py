@@ -3,20 +3,34 @@
 A figure is one or more panels that share axes along rows and columns. Every number a reader could take off
 the picture is here, in data units. ``to_dict`` gives lists, numbers and texts fit for JSON (a number that is
 not finite is null: where a density vanishes, its logarithm), and ``from_dict`` the same figure back.
-
-A mark says what it is (``role``), not how it looks: colours and widths belong to the renderer.
+The kinds of marks are in :mod:`pofx.show.kinds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pofx.errors import ParameterError
+from pofx.show.kinds import (
+    KINDS,
+    Area,
+    Band,
+    Bars,
+    Boxes,
+    Cells,
+    Curve,
+    Intervals,
+    Mark,
+    Note,
+    Points,
+    Regions,
+    Residuals,
+    Shades,
+)
 
 __all__ = [
     "SCHEMA",
@@ -24,29 +38,31 @@ __all__ = [
     "Axis",
     "Band",
     "Bars",
+    "Boxes",
     "Cells",
     "Curve",
     "Figure",
+    "Intervals",
     "Legend",
     "Mark",
     "Note",
     "Panel",
     "Points",
     "Regions",
+    "Residuals",
     "Shades",
 ]
 
-SCHEMA = "pofx.figure/1"
-
-Array = NDArray[np.float64]
-Role = Literal["model", "rows", "draws", "truth", "context", "series", "chosen", "irregular"]
+SCHEMA = "pofx.figure/2"
+READABLE = ("pofx.figure/1", SCHEMA)  # /2 added kinds of marks, and fields that have defaults
 
 
 @dataclass(frozen=True)
 class Axis:
     """What an axis measures, in which unit ("" where nobody said), and from where to where.
 
-    ``at`` names the places of the ticks where they matter (whole numbers of components, say).
+    ``at`` names the places of the ticks where they matter (whole numbers of components, say), and ``names``
+    the words that stand there instead of the numbers.
     """
 
     label: str
@@ -55,135 +71,7 @@ class Axis:
     ticks: bool = True
     unit: str = ""
     at: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Dots at (x, y); ``y`` is None for ticks along the x axis (a rug)."""
-
-    kind: ClassVar[str] = "points"
-    x: Array
-    y: Array | None
-    label: str
-    role: Role = "rows"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """A histogram on the scale of a density: ``heights[k]`` between ``edges[k]`` and ``edges[k + 1]``."""
-
-    kind: ClassVar[str] = "bars"
-    edges: Array
-    heights: Array
-    label: str
-    role: Role = "rows"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Rows counted in a grid: ``counts[i, j]`` between ``x[j]``, ``x[j + 1]`` and ``y[i]``, ``y[i + 1]``."""
-
-    kind: ClassVar[str] = "cells"
-    x: Array
-    y: Array
-    counts: Array
-    label: str
-    role: Role = "rows"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """A line through (x, y); with ``dots``, the points that it joins are marked."""
-
-    kind: ClassVar[str] = "curve"
-    x: Array
-    y: Array
-    label: str
-    role: Role = "model"
-    series: int = 0
-    dots: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Area:
-    """The ground under a curve."""
-
-    kind: ClassVar[str] = "area"
-    x: Array
-    y: Array
-    label: str
-    role: Role = "model"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Band:
-    """What lies between two curves, and the probability that it holds at each x."""
-
-    kind: ClassVar[str] = "band"
-    x: Array
-    low: Array
-    high: Array
-    mass: float
-    label: str
-    role: Role = "model"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Regions:
-    """Nested highest-density regions of a density on a grid.
-
-    ``log_density[i, j]`` belongs to ``(x[j], y[i])``; region k is where it exceeds ``levels[k]``, and holds
-    the probability ``masses[k]``; levels ascend, so masses descend.
-    """
-
-    kind: ClassVar[str] = "regions"
-    x: Array
-    y: Array
-    log_density: Array
-    levels: tuple[float, ...]
-    masses: tuple[float, ...]
-    label: str
-    role: Role = "model"
-    series: int = 0
-    filled: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Shades:
-    """A density on a grid, in ``levels`` equal steps from zero to its peak on the grid."""
-
-    kind: ClassVar[str] = "shades"
-    x: Array
-    y: Array
-    log_density: Array
-    levels: int
-    label: str
-    role: Role = "model"
-    series: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Note:
-    """Words beside the point (x, y)."""
-
-    kind: ClassVar[str] = "note"
-    x: float
-    y: float
-    text: str
-    label: str = ""
-    role: Role = "context"
-    series: int = 0
-
-
-Mark = Points | Bars | Cells | Curve | Area | Band | Regions | Shades | Note
-KINDS: dict[str, Callable[..., Mark]] = {
-    cls.kind: cls for cls in (Points, Bars, Cells, Curve, Area, Band, Regions, Shades, Note)
-}
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,18 +87,20 @@ class Legend:
 class Panel:
     """Marks over two axes.
 
-    ``place`` is its part of the picture: the middle, a strip beside it, or the cell ``(row, column)`` of a
-    corner view. ``equal`` asks for the same length per unit along both axes.
+    ``place`` is its part of the picture: the middle, a strip beside it, the cell ``(row, column)`` of a
+    corner view, or of a grid of panels side by side. ``title`` stands above a panel of a grid. ``equal`` asks
+    for the same length per unit along both axes.
     """
 
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
-    place: Literal["main", "top", "right", "cell"] = "main"
+    place: Literal["main", "top", "right", "cell", "grid"] = "main"
     row: int = 0
     column: int = 0
     equal: bool = False
     legend: Legend | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +119,8 @@ class Figure:
 
     @property
     def main(self) -> Panel:
-        """The panel in the middle; of a corner view the first pair of columns."""
-        wanted = (p for p in self.panels if p.place == "main" or p.row > p.column)
+        """The panel in the middle; of a corner view the first pair of columns, of a grid the first panel."""
+        wanted = (p for p in self.panels if p.place == "main" or (p.place == "cell" and p.row > p.column))
         return next(wanted, self.panels[0])
 
     def to_dict(self) -> dict[str, Any]:
@@ -247,8 +137,10 @@ class Figure:
             Where it is not a record of this schema.
         """
         schema = record.get("schema") if isinstance(record, Mapping) else None
-        if schema != SCHEMA:
-            raise ParameterError(f"Expected a figure of schema {SCHEMA!r}; got {schema!r}.")
+        if schema not in READABLE:
+            raise ParameterError(
+                f"Expected a figure of schema {' or '.join(map(repr, READABLE))}; got {schema!r}."
+            )
         try:
             return cls(record["title"], record["caption"], tuple(map(_panel, record["panels"])))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

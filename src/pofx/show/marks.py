@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pofx.show.figure import (
     Area,
-    Axis,
     Band,
     Bars,
+    Boxes,
     Cells,
     Curve,
-    Mark,
+    Intervals,
     Note,
     Panel,
     Points,
     Regions,
+    Residuals,
     Shades,
 )
+from pofx.show.marks_tables import draw_boxes, draw_intervals, draw_residuals, squares
+from pofx.show.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["OURS", "SERIES", "Theme", "axis_name", "draw_legend", "draw_marks"]
+__all__ = ["draw_marks"]
 
-# Okabe and Ito (2008), Color Universal Design: told apart by everybody. Blue is the model's.
-MODEL = "#0072b2"
-SERIES = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#1f2933")
 STEPS = 6  # greys of counted rows
-
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours, and how much larger than ours lines, dots and small words are."""
-
-    ink: Any = "#1f2933"
-    muted: Any = "#66727f"
-    paper: Any = "#ffffff"
-    bar: Any = "#c9d2db"
-    model: Any = MODEL
-    series: tuple[Any, ...] = SERIES
-    line: float = 1.0
-    dot: float = 1.0
-    small: float = 8.0
-
-    def of(self, mark: Mark) -> Any:
-        """Return the colour of a mark."""
-        if mark.role in ("series", "irregular", "chosen"):
-            return self.series[mark.series % len(self.series)]
-        return {"model": self.model, "context": self.muted}.get(mark.role, self.ink)
-
-    def between(self, share: float) -> tuple[float, float, float]:
-        """Return the colour that lies ``share`` of the way from paper to ink."""
-        from matplotlib.colors import to_rgb
-
-        a, b = np.array(to_rgb(self.paper)), np.array(to_rgb(self.ink))
-        return tuple(float(v) for v in a + share * (b - a))  # type: ignore[return-value]
-
-
-OURS = Theme()
 
 
 def draw_marks(axes: Axes, panel: Panel, theme: Theme) -> None:
@@ -89,6 +57,12 @@ def draw_marks(axes: Axes, panel: Panel, theme: Theme) -> None:
             _regions(axes, mark, theme, small=small, filled=mark.filled and not counted)
         elif isinstance(mark, Shades):
             _shades(axes, mark, theme)
+        elif isinstance(mark, Residuals):
+            draw_residuals(axes, mark, theme)
+        elif isinstance(mark, Intervals):
+            draw_intervals(axes, mark, theme)
+        elif isinstance(mark, Boxes):
+            draw_boxes(axes, mark, theme)
         else:
             _note(axes, mark, theme)
 
@@ -160,7 +134,6 @@ def _points(axes: Axes, mark: Points, theme: Theme, *, small: bool, over: bool) 
 def _cells(axes: Axes, mark: Cells, theme: Theme) -> None:
     """Rows per cell in a few greys, each grey one path: small files, and no seams."""
     from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
 
     counts = mark.counts / np.outer(np.diff(mark.y), np.diff(mark.x)) * np.diff(mark.x).min()
     peak = float(counts.max())
@@ -170,13 +143,9 @@ def _cells(axes: Axes, mark: Cells, theme: Theme) -> None:
     step = np.ceil(np.sqrt(counts / peak) * STEPS).astype(int)
     for k in range(1, STEPS + 1):
         i, j = np.nonzero(step == k)
-        if not len(i):
-            continue
-        a, b, c, d = mark.x[j], mark.x[j + 1], mark.y[i], mark.y[i + 1]
-        corners = np.stack([[a, c], [b, c], [b, d], [a, d], [a, c]]).transpose(2, 0, 1).reshape(-1, 2)
-        codes = np.tile([Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY], len(i))
-        grey = theme.between(0.03 + 0.5 * k / STEPS)
-        axes.add_patch(PathPatch(Path(corners, codes), fc=grey, ec=grey, lw=0.2, zorder=0.7))
+        if len(i):
+            grey = theme.between(0.03 + 0.5 * k / STEPS)
+            axes.add_patch(PathPatch(squares(mark.x, mark.y, i, j), fc=grey, ec=grey, lw=0.2, zorder=0.7))
 
 
 # ---------------------------------------------------------------- the model
@@ -190,7 +159,7 @@ def _curve(axes: Axes, mark: Curve, theme: Theme, *, sideways: bool, small: bool
         y,
         color=theme.of(mark),
         lw=(0.75 if small else 1.0) * width * theme.line,
-        ls=(0, (4, 2.2)) if mark.role == "truth" else "-",
+        ls=theme.dashes(mark),
         marker="o" if mark.dots else None,
         ms=4.2 * theme.dot,
         mew=0,
@@ -219,7 +188,7 @@ def _regions(axes: Axes, mark: Regions, theme: Theme, *, small: bool, filled: bo
         levels=levels,
         colors=[color],
         linewidths=(0.7 if small else 1.1) * theme.line,
-        linestyles=[(0, (4, 2.2))] if mark.role == "truth" else "solid",
+        linestyles=[theme.dashes(mark)],
         zorder=2,
     )
     if mark.role != "truth" and not small:
@@ -266,71 +235,22 @@ def _ascending(mark: Regions) -> tuple[list[float], list[int]]:
 
 def _note(axes: Axes, mark: Note, theme: Theme) -> None:
     right = mark.x > sum(axes.get_xlim()) / 2
+    offset, across, up = {
+        "below": ((-9 if right else 9, -13), "right" if right else "left", "top"),
+        "left": ((-6, 0), "right", "center_baseline"),
+        "right": ((6, 0), "left", "center_baseline"),
+        "center": ((0, 0), "center", "center_baseline"),
+    }[mark.place]
     words = axes.annotate(
         mark.text,
         (mark.x, mark.y),
-        xytext=(-9 if right else 9, -13),
+        xytext=offset,
         textcoords="offset points",
-        ha="right" if right else "left",
-        va="top",
-        color=theme.ink,
+        ha=across,
+        va=up,
+        color=theme.ink if mark.place == "below" else theme.of(mark),
+        fontsize=None if mark.place == "below" else theme.small,
+        annotation_clip=False,
         zorder=5,
     )
     words.set_parse_math(False)
-
-
-def axis_name(axis: Axis) -> str:
-    """Return the name of an axis with its unit."""
-    return f"{axis.label} ({axis.unit})" if axis.unit else axis.label
-
-
-def draw_legend(axes: Axes, panel: Panel, theme: Theme, **where: Any) -> Any:
-    """Explain the marks that the panel's legend names; return the matplotlib legend, if there is any."""
-    if panel.legend is None:
-        return None
-    found: dict[str, Any] = {}
-    for mark in panel.marks:
-        handle = _handle(mark, theme)
-        if handle is not None and mark.label in panel.legend.labels:
-            found.setdefault(mark.label, handle)
-    labels = [label for label in panel.legend.labels if label in found]
-    if not labels:
-        return None
-    handles = [found[label] for label in labels]
-    before = axes.get_legend()
-    if before is not None:  # of an earlier picture on the same axes
-        handles = [*before.legend_handles, *handles]
-        labels = [*(text.get_text() for text in before.get_texts()), *labels]
-    if panel.legend.place == "right":
-        where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), **where}
-    where = {"loc": "best", "frameon": False, **where}
-    key = axes.legend(handles, labels, title=panel.legend.title or None, **where)
-    key.set_zorder(6)
-    for text in [*key.get_texts(), key.get_title()]:
-        text.set_parse_math(False)
-    return key
-
-
-def _handle(mark: Mark, theme: Theme) -> Any:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    color = theme.of(mark)
-    dashes: Any = (0, (4, 2.2)) if mark.role == "truth" else "-"
-    if isinstance(mark, Curve | Regions):
-        dots = "o" if isinstance(mark, Curve) and mark.dots else None
-        return Line2D([], [], color=color, lw=1.6 * theme.line, ls=dashes, marker=dots, ms=4.2, mew=0)
-    if isinstance(mark, Bars):
-        return Patch(color=color, alpha=0.35, lw=0) if mark.role == "series" else Patch(color=theme.bar, lw=0)
-    if isinstance(mark, Area | Band):
-        held = 0.22 if isinstance(mark, Area) else 0.16 + 0.3 * (1.0 - mark.mass)
-        return Patch(color=color, alpha=held, lw=0)
-    if isinstance(mark, Cells):
-        return Patch(color=theme.between(0.4), lw=0)
-    if isinstance(mark, Points) and mark.y is None:
-        return Line2D([], [], color=color, marker="|", ls="", ms=7, alpha=0.7)
-    if isinstance(mark, Points):
-        hollow = mark.role == "irregular"
-        face = theme.paper if hollow else color
-        return Line2D([], [], ls="", marker="o", ms=5, mfc=face, mec=color, mew=1.2 if hollow else 0)
-    return None

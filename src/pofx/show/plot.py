@@ -61,7 +61,7 @@ def plot(model: Density, data: Any = None, *, ax: Axes | None = None, **wishes: 
     >>> ax = pofx.plot(pofx.worlds.moons(), fill=True, levels=100, points=500)
     >>> ax.figure.savefig("moons.png")  # doctest: +SKIP
     """
-    from pofx.show.draw import draw_panel, lay_out, size_of
+    from pofx.show.layout import draw_panel, lay_out, size_of
     from pofx.show.style import callers_theme
 
     if ax is not None and wishes.get("kind") == "corner":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pofx.show.marks import MODEL, SERIES, Theme
+from pofx.show.theme import MODEL, SERIES, Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

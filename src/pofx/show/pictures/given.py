@@ -11,6 +11,7 @@ import numpy as np
 from pofx.core.density import Density
 from pofx.errors import DataError, ParameterError, UnsupportedError
 from pofx.show.figure import Band, Curve, Figure, Legend, Mark, Panel, Points
+from pofx.show.pictures.counts import few
 from pofx.show.pictures.one import curve_on, one_column
 from pofx.show.pictures.pair import MOST_CORNER, corner, rank_correlations, two_columns
 from pofx.show.pictures.parts import (
@@ -20,7 +21,6 @@ from pofx.show.pictures.parts import (
     beyond,
     column_axis,
     density_axis,
-    few,
     joined,
     kept_rows,
     rows_on_plane,

@@ -6,16 +6,14 @@ import numpy as np
 
 from pofx.core.density import Density
 from pofx.show.figure import Area, Axis, Bars, Curve, Figure, Legend, Mark, Panel, Points
+from pofx.show.pictures.counts import MOST_POINTS, bars, few
 from pofx.show.pictures.parts import (
-    MOST_POINTS,
     Array,
     Wish,
-    bars,
     beyond,
     column_axis,
     density_axis,
     draws,
-    few,
     joined,
     kept_rows,
     levels_on_grid,

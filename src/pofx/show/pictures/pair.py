@@ -9,10 +9,10 @@ import numpy as np
 from pofx.core.density import Density
 from pofx.errors import UnsupportedError
 from pofx.show.figure import Axis, Curve, Figure, Legend, Mark, Panel, Points, Regions, Shades
+from pofx.show.pictures.counts import bars
 from pofx.show.pictures.parts import (
     Array,
     Wish,
-    bars,
     beyond,
     column_axis,
     draws,
@@ -22,7 +22,15 @@ from pofx.show.pictures.parts import (
     span,
 )
 
-__all__ = ["MOST_CORNER", "corner", "strongest_pair", "two_columns"]
+__all__ = [
+    "MOST_CORNER",
+    "both_axes",
+    "corner",
+    "is_equal",
+    "rank_correlations",
+    "strongest_pair",
+    "two_columns",
+]
 
 MOST_CORNER = 8  # columns of a corner view
 COMPARABLE = 3.0  # coordinates whose spans differ by less than this are drawn to one scale
@@ -44,7 +52,7 @@ def two_columns(
             f"{type(model).__name__} has no marginals, so two of its {len(columns)} columns cannot be shown "
             "without the rows; give the data too."
         )
-    axes = _axes(model, flat, rows, pair, sides, wish)
+    axes = both_axes(model, flat, rows, pair, wish, sides)
     marks: list[Mark] = []
     if flat is not None:
         marks.append(regions(flat, axes, wish))
@@ -54,7 +62,7 @@ def two_columns(
         marks.append(_truth(wish.truth, pair, axes, wish))
         labels = [*([wish.name] if flat is not None and not wish.shades else []), "truth", *labels]
     legend = Legend(tuple(labels), wish.groups.title if wish.groups else "") if labels else None
-    panels = [Panel(axes[0], axes[1], tuple(marks), equal=_equal(wish, model, axes), legend=legend)]
+    panels = [Panel(axes[0], axes[1], tuple(marks), equal=is_equal(wish, model, axes), legend=legend)]
     for k, side in enumerate(sides):
         panels.append(_strip(side, None if rows is None else rows[:, k], axes[k], ("top", "right")[k], wish))
     return Figure(
@@ -78,14 +86,15 @@ def _parts(model: Density, pair: Sequence[int]) -> tuple[Density | None, list[De
         return flat, []
 
 
-def _axes(
+def both_axes(
     model: Density,
     flat: Density | None,
     rows: Array | None,
     pair: Sequence[int],
-    sides: list[Density],
     wish: Wish,
+    sides: Sequence[Density] = (),
 ) -> list[Axis]:
+    """Return the axes of two columns, as far as the rows go and the marginals ``sides`` have their mass."""
     if rows is None and not sides and flat is not None:
         rows = draws(flat, 2_000)
     out = []
@@ -106,7 +115,7 @@ def _truth(truth: Density, pair: Sequence[int], axes: list[Axis], wish: Wish) ->
     )
 
 
-def _equal(wish: Wish, model: Density, axes: list[Axis]) -> bool:
+def is_equal(wish: Wish, model: Density, axes: list[Axis]) -> bool:
     """Whether both axes share one scale: asked for, one unit, or plain coordinates of like extent."""
     if wish.equal is not None:
         return wish.equal

@@ -11,23 +11,20 @@ from numpy.typing import NDArray
 
 from pofx.core.density import Density
 from pofx.errors import PofxError
-from pofx.maths.bins import Sample, lattice_step, rule_width
-from pofx.show.figure import Axis, Bars, Cells, Mark, Points, Regions, Shades
+from pofx.show.figure import Axis, Mark, Points, Regions, Shades
+from pofx.show.pictures.counts import MOST_POINTS, SEED, SOME_ROWS, cells, few
 from pofx.validation import rng_from
 
 __all__ = [
     "MASSES",
     "MOST_GROUPS",
-    "MOST_POINTS",
+    "WORK",
     "Groups",
     "Wish",
-    "bars",
     "beyond",
-    "cells",
     "column_axis",
     "density_axis",
     "draws",
-    "few",
     "joined",
     "kept_rows",
     "levels_on_grid",
@@ -42,10 +39,7 @@ __all__ = [
 ]
 
 MASSES = (0.95, 0.80, 0.50)
-MOST_POINTS = 2_000  # dots drawn; more are a blot, and a file too big to mail: then rows are counted in cells
 FILLED_POINTS = 500  # dots over a filled picture, which they should not hide
-MOST_BARS = 80
-MOST_CELLS = 64  # along each side
 MOST_GROUPS = 7  # colours that everybody can tell apart
 GRID = 141  # points along each side of the grid under the contours
 GRID_FILLED = 200
@@ -53,7 +47,6 @@ LEAST_GRID = 31
 WORK = 1e8  # kernel evaluations that a grid may cost
 MANY_KEPT = 10_000  # rows kept by a model, from which draws cost more than the grid
 DRAWS = 10_000  # draws behind a contour's level; fewer where a draw is dear
-SEED = 0
 
 Array = NDArray[np.float64]
 
@@ -150,7 +143,7 @@ def span(model: Density | None, x: Array | None) -> tuple[float, float]:
 
 def reach(x: Array) -> tuple[float, float]:
     """Return where the rows of a column lie, far-out ones left aside."""
-    inner = np.quantile(x, [0.01, 0.99])
+    inner = np.quantile(x[few(x, SOME_ROWS)], [0.01, 0.99])
     far = float(inner[1] - inner[0]) or np.inf
     return float(max(x.min(), inner[0] - far)), float(min(x.max(), inner[1] + far))
 
@@ -179,53 +172,6 @@ def beyond(values: Array, axes: list[Axis]) -> str:
 def draws(model: Density, n: int) -> Array:
     """Return n continuous rows of the model, always the same ones."""
     return model._sample_rows(model.params_, n, rng_from(SEED))
-
-
-def few(rows: Array, most: int = MOST_POINTS) -> NDArray[np.int64]:
-    """Return the numbers of at most ``most`` rows, chosen at random, in their order."""
-    if len(rows) <= most:
-        return np.arange(len(rows))
-    return np.sort(np.random.default_rng(SEED).choice(len(rows), most, replace=False))
-
-
-def bars(x: Array, low: float, high: float, label: str, of: int | None = None) -> Bars:
-    """The histogram of a column between two values, with edges between what the column can record.
-
-    Bins are half as wide as Freedman and Diaconis would have them: the eye averages over neighbours, and
-    sees what an optimal bin hides. Heights are shares of ``of`` rows (all, by default) per unit.
-    """
-    seen = x[(x >= low) & (x <= high)]
-    width = 0.5 * rule_width("fd", Sample.of(seen, np.ones(len(seen))))
-    edges = _edges(seen, max(width, float(np.ptp(seen)) / MOST_BARS))
-    counts, _ = np.histogram(seen, edges)
-    return Bars(edges, (counts / ((of or len(x)) * np.diff(edges))).astype(float), label)
-
-
-def cells(rows: Array, axes: list[Axis], label: str) -> Cells:
-    """Rows (n, 2) counted in a grid, for when there are too many to be seen one by one."""
-    inside = np.ones(len(rows), dtype=bool)
-    for k, axis in enumerate(axes):
-        inside &= (rows[:, k] >= axis.low) & (rows[:, k] <= axis.high)
-    seen = rows[inside] if inside.any() else rows
-    side = float(np.clip(1.6 * len(seen) ** (1 / 3), 12, MOST_CELLS))
-    x, y = (_edges(seen[:, k], float(np.ptp(seen[:, k])) / side) for k in (0, 1))
-    counts, _, _ = np.histogram2d(seen[:, 0], seen[:, 1], bins=[x, y])
-    return Cells(x, y, np.ascontiguousarray(counts.T), label)
-
-
-def _edges(seen: Array, width: float) -> Array:
-    """Edges about ``width`` apart, between the values that a rounded column can take."""
-    start, width_of_all = float(seen.min()), float(np.ptp(seen))
-    if width_of_all == 0.0:
-        width, step = 0.1 * max(abs(start), 1.0), 0.0
-        start -= width / 2
-    else:
-        step = lattice_step(np.unique(seen), least_gaps=1) or 0.0
-        width = step * max(1.0, float(np.rint(width / step))) if step else width
-    count = int(np.ceil((width_of_all + step) / width * (1 - 1e-9))) or 1
-    edges: Array = start - step / 2 + width * np.arange(count + 1, dtype=float)
-    edges[-1] = max(edges[-1], start + width_of_all)
-    return edges
 
 
 def rows_on_plane(

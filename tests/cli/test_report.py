@@ -368,7 +368,7 @@ def test_far_out_rows_do_not_squeeze_the_picture_and_are_counted() -> None:
 def test_record_is_plain_data(root: Path) -> None:
     table = pofx.read(root / "examples/faithful.csv")
     record = picture(pofx.Histogram(smoothing=0).fit(table), table.values, "Histogram").to_dict()
-    assert record["schema"] == "pofx.figure/1"
+    assert record["schema"] == "pofx.figure/2"
     assert {mark["kind"] for panel in record["panels"] for mark in panel["marks"]} == {
         "bars", "curve", "points", "regions",
     }  # fmt: skip

@@ -402,11 +402,13 @@ def test_search_shows_bic_and_marks_the_chosen(mixture: pofx.GaussianMixture) ->
     figure = pofx.figure(mixture, kind="search")
     rows = mixture.fit_.search
     assert rows is not None
-    for curve in every(figure, Curve):
-        mine = [r for r in rows if curve.label.startswith(r["covariance_type"])]
-        np.testing.assert_array_equal(curve.y, [r["bic"] for r in mine])
-        np.testing.assert_array_equal(curve.x, [r["n_components"] for r in mine])
-    chosen = only(figure, Points, role="chosen")
+    for panel, key in zip(figure.panels, ("bic", "icl"), strict=True):
+        for curve in (m for m in panel.marks if isinstance(m, Curve)):
+            mine = [r for r in rows if curve.label.startswith(r["covariance_type"])]
+            np.testing.assert_array_equal(curve.y, [r[key] for r in mine])
+            np.testing.assert_array_equal(curve.x, [r["n_components"] for r in mine])
+    chosen, by_icl = every(figure, Points, role="chosen")
+    assert by_icl.x == chosen.x
     assert chosen.x[0] == mixture.n_components_
     assert chosen.y[0] == min(r["bic"] for r in rows if r["regular"])
     assert mixture.covariance_type_ in only(figure, Note).text

@@ -155,6 +155,7 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
             axis.set_ticks(told.at, labels=told.names or None)
         if told.names:
             axis.set_tick_params(length=0)
+            axes.spines["bottom" if axis is axes.xaxis else "left"].set_visible(False)
             for word in axis.get_ticklabels():
                 word.set_parse_math(False)
         if not told.ticks:
@@ -162,8 +163,10 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
             axes.spines["bottom" if axis is axes.xaxis else "left"].set_visible(False)
     if theme is OURS:
         axes.tick_params(length=3, width=0.8)
-        axes.ticklabel_format(axis="x", scilimits=(-4, 6), useMathText=False)
-        axes.ticklabel_format(axis="y", scilimits=(-3, 5), useMathText=False)
+        if not panel.x.names:
+            axes.ticklabel_format(axis="x", scilimits=(-4, 6), useMathText=False)
+        if not panel.y.names:
+            axes.ticklabel_format(axis="y", scilimits=(-3, 5), useMathText=False)
     if panel.equal:
         axes.set_aspect("equal", adjustable="box")
     if panel.place in ("top", "right"):

@@ -207,6 +207,8 @@ def _shades(axes: Axes, mark: Shades, theme: Theme) -> None:
     if not np.isfinite(peak):
         return
     blues = colormaps["Blues"](np.linspace(0.15, 1.0, 8))
+    if theme.is_dark:  # away from the paper, whichever it is
+        blues = blues[::-1]
     drawn = axes.contourf(
         mark.x,
         mark.y,

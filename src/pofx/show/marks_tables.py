@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_boxes", "draw_intervals", "draw_residuals", "line_of", "squares", "steps_of_residuals"]
 
 STEPS = (1.0, 2.0, 3.0)  # standard deviations from which a cell is coloured, and darker
-TINTS = (0.28, 0.58, 1.0)
+TINTS, TINTS_ON_DARK = (0.28, 0.58, 1.0), (0.42, 0.7, 1.0)
 MORE, FEWER = "#d55e00", "#0072b2"  # told apart by everybody
 
 
@@ -38,7 +38,7 @@ def draw_residuals(axes: Axes, mark: Residuals, theme: Theme) -> None:
             high = STEPS[k + 1] if k + 1 < len(STEPS) else np.inf
             i, j = np.nonzero((sign * mark.z >= low) & (sign * mark.z < high))
             if len(i):
-                tint = _tinted(theme, color, TINTS[k])
+                tint = _tinted(theme, color, k)
                 axes.add_patch(
                     PathPatch(squares(mark.x, mark.y, i, j), fc=tint, ec=theme.paper, lw=0.5, zorder=0.7)
                 )
@@ -48,18 +48,19 @@ def steps_of_residuals(theme: Theme) -> tuple[list[Any], list[str]]:
     """Return what the key of a residual map shows: a patch and its words for each step, most first."""
     from matplotlib.patches import Patch
 
-    words = ("1 to 2", "2 to 3", "3 and more")
+    words = ("1 to 2", "2 to 3", "over 3")
     handles, labels = [], []
     for word, color, order in (("more", MORE, (2, 1, 0)), ("fewer", FEWER, (0, 1, 2))):
         for k in order:
-            handles.append(Patch(color=_tinted(theme, color, TINTS[k]), lw=0))
+            handles.append(Patch(color=_tinted(theme, color, k), lw=0))
             labels.append(f"{words[k]} {word}")
     return handles, labels
 
 
-def _tinted(theme: Theme, color: str, share: float) -> Any:
+def _tinted(theme: Theme, color: str, step: int) -> Any:
     from matplotlib.colors import to_rgb
 
+    share = (TINTS_ON_DARK if theme.is_dark else TINTS)[step]
     a, b = np.array(to_rgb(theme.paper)), np.array(to_rgb(color))
     return tuple(float(v) for v in a + share * (b - a))
 

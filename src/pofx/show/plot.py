@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pofx.core.density import Density
-from pofx.errors import ParameterError, UnsupportedError
+from pofx.errors import ParameterError
 from pofx.show.figure import Figure
-from pofx.show.pictures.asked import (
-    called,
-    column_numbers,
-    known_truth,
-    masses_of,
-    most_points,
-    name_of,
-    rows_and_groups,
-    shades_of,
-)
-from pofx.show.pictures.fits import em_trace, search_table
-from pofx.show.pictures.given import conditional
-from pofx.show.pictures.one import one_column
-from pofx.show.pictures.pair import MOST_CORNER, corner, strongest_pair, two_columns
-from pofx.show.pictures.parts import Wish
-from pofx.validation import one_of
+from pofx.show.pictures.model import picture_of_model
+from pofx.show.pictures.results import picture_of_result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["KINDS", "figure", "kinds_of", "plot"]
+    from pofx.models.mixture.ratio_test import RatioTests
 
-KINDS = ("density", "corner", "conditional", "search", "trace")
+__all__ = ["figure", "plot"]
 
 
-def plot(model: Density, data: Any = None, *, ax: Axes | None = None, **wishes: Any) -> Axes:
-    """Draw a fitted model, in the style that matplotlib is set to.
+def plot(model: Any, data: Any = None, *, ax: Axes | None = None, **wishes: Any) -> Axes:
+    """Draw a fitted model, or what diagnose, check or compare gave, in the style that matplotlib is set to.
 
     Parameters
     ----------
-    model : fitted Density
+    model : fitted Density, Diagnosis, Check, Comparison or RatioTests
     data : rows, optional
-        What to draw it over: the training rows, or others of the same columns.
+        What to draw a model over: the training rows, or others of the same columns.
     ax : matplotlib Axes, optional
-        Where to draw. Without it a figure of its own: through pyplot where pyplot has been imported (it is
-        then shown and closed as any other), otherwise a figure that only ``ax.figure`` knows of. Nothing is
-        shown in either case.
+        Where to draw the main panel. Without it a figure of its own: through pyplot where pyplot has been
+        imported (it is then shown and closed as any other), otherwise a figure that only ``ax.figure`` knows
+        of. Nothing is shown in either case.
     **wishes
-        As for :func:`figure`: ``kind, columns, fill, levels, points, given, by, truth, equal, name``.
+        As for :func:`figure`.
 
     Returns
     -------
@@ -66,9 +51,7 @@ def plot(model: Density, data: Any = None, *, ax: Axes | None = None, **wishes: 
 
     if ax is not None and wishes.get("kind") == "corner":
         raise ParameterError("A corner view has many panels; leave ax= out, or choose columns=(a, b).")
-    if ax is not None and wishes.get("kind") is None and wishes.get("columns") is None:
-        wishes = {**wishes, "kind": "one panel"}
-    record = figure(model, data, **wishes)
+    record = _record(model, data, wishes, single=ax is not None)
     theme = callers_theme(ax)
     if ax is not None:
         draw_panel(ax, record.main, theme)
@@ -82,7 +65,7 @@ def plot(model: Density, data: Any = None, *, ax: Axes | None = None, **wishes: 
 
 
 def figure(
-    model: Density,
+    model: Any,
     data: Any = None,
     *,
     kind: str | None = None,
@@ -92,27 +75,31 @@ def figure(
     points: int | bool | None = None,
     given: Any = None,
     by: Any = None,
+    band: float | None = None,
     truth: Density | None = None,
+    tests: RatioTests | None = None,
     equal: bool | None = None,
     name: str | None = None,
 ) -> Figure:
-    """Return the picture of a fitted model as plain data; :func:`pofx.show.draw.save` writes it to a file.
+    """Return the picture as plain data; :func:`pofx.show.draw.save` writes it to a file.
 
     Parameters
     ----------
-    model : fitted Density
+    model : fitted Density, Diagnosis, Check, Comparison or RatioTests
+        A check takes ``kind="pit"`` (share of rows too many below each quantile) or ``"qq"``, and
+        ``columns``; the others take no options.
     data : rows, optional
         Matched to the model's columns by name.
-    kind : {"density", "corner", "conditional", "search", "trace"}, optional
+    kind : {"density", "corner", "conditional", "residuals", "search", "trace"}, optional
         ``"density"``: one column as histogram and curve, two as dots and regions (of more, the two that go
-        together most). ``"corner"``: all pairs. ``"conditional"``: needs ``given``. ``"search"``: the table
-        of candidates of a mixture by BIC. ``"trace"``: the path of EM. By default what suits the columns
-        and ``given``.
+        together most). ``"corner"``: all pairs. ``"conditional"``: needs ``given``. ``"residuals"``: where
+        rows exceed the model. ``"search"``: the candidates of a mixture by BIC and ICL. ``"trace"``: the
+        path of EM. By default what suits the columns and ``given``.
     columns : names or numbers, optional
         Which columns to show: one, two, or up to eight.
-    fill : bool
+    fill : bool, default False
         The density in shades instead of contours (two columns).
-    levels : int or iterable of float
+    levels : int or iterable of float, optional
         Contours: the masses that the regions hold, 0.5, 0.8 and 0.95 by default (in two columns .393 and
         .865 are a Gaussian's one and two standard deviations); a number k means k masses evenly apart.
         With ``fill``: the number of shades, 100 by default.
@@ -123,9 +110,13 @@ def figure(
         ``given={"waiting": 80}``: the density of the rest there; ``given={"waiting": [60, 80]}``: several;
         ``given="waiting"``: median, 50 % and 90 % bands along it.
     by : array (n,) of labels, or the name of a column of ``data``
-        Groups to colour the rows by.
+        Groups to colour the rows by; of more than seven the largest six, and all others together.
+    band : float in (0, 1), optional
+        The probability with which a band holds the density of one column at all places at once.
     truth : Density, optional
         A known distribution of the same columns, drawn dashed.
+    tests : RatioTests, optional
+        What a mixture's ``bootstrap_lrt`` gave, to stand beside ``kind="search"``.
     equal : bool, optional
         One scale for both axes; by default where both columns bear the same unit in their names, or none
         have names and their extents are alike.
@@ -134,88 +125,34 @@ def figure(
 
     Raises
     ------
+    ParameterError
+        For a wish that does not go with the picture.
     UnsupportedError
         Where the model has no such picture; the message names those that it has.
+
+    Examples
+    --------
+    >>> import pofx
+    >>> rows = pofx.worlds.moons().sample(500, random_state=0)
+    >>> picture = pofx.figure(pofx.Gaussian().fit(rows), rows, kind="residuals")
+    >>> [mark.kind for mark in picture.main.marks]
+    ['residuals', 'regions']
     """
-    if not isinstance(model, Density):
-        raise ParameterError(f"Expected a fitted model of pofx, got {called(model)}.")
-    own_columns = model.params_.columns  # says so where the model is not fitted
-    title = name or name_of(model)
-    wanted = "conditional" if given is not None and kind in (None, "one panel") else kind
-    if wanted not in (None, "one panel"):
-        one_of(wanted, "kind", KINDS)
-    if wanted in ("search", "trace"):
-        has = kinds_of(model)
-        return (search_table if wanted == "search" else em_trace)(model, title, has)
-    values, labels = (None, None) if data is None else rows_and_groups(model, data, by)
-    if by is not None and data is None:
-        raise ParameterError("by= colours the rows by their groups: give the data too.")
-    wish = Wish(
-        title,
-        masses=masses_of(levels, fill),
-        shades=shades_of(levels, fill),
-        points=most_points(points),
-        groups=labels,
-        truth=known_truth(truth, model),
-        equal=equal,
-    )
-    which = None if columns is None else column_numbers(columns, model)
-    if wanted == "conditional":
-        if given is None:
-            raise ParameterError(
-                'kind="conditional" needs given=: a column, or a mapping of column to value.'
-            )
-        try:
-            return conditional(model, values, given, which, wish)
-        except UnsupportedError as error:
-            others = ", ".join(repr(k) for k in kinds_of(model) if k != "conditional")
-            raise UnsupportedError(f"{error} Pictures that there are: {others}.") from error
-    if given is not None:
-        raise ParameterError(f'given= belongs to kind="conditional", not to {wanted!r}.')
-    return _density(model, values, which, wish, wanted, len(own_columns))
+    wishes = {
+        "kind": kind, "columns": columns, "fill": fill, "levels": levels, "points": points, "given": given,
+        "by": by, "band": band, "truth": truth, "tests": tests, "equal": equal, "name": name,
+    }  # fmt: skip
+    return _record(model, data, wishes, single=False)
 
 
-def kinds_of(model: Density) -> list[str]:
-    """Return the kinds of picture that a fitted model has."""
-    d, fit = model.n_features_in_, model.fit_
-    has = ["density"]
-    if d > 1:
-        has += ["corner", "conditional"] if type(model)._condition is not Density._condition else ["corner"]
-    if fit.search and "n_components" in fit.search[0]:
-        has.append("search")
-    return [*has, "trace"] if fit.trace else has
-
-
-def _density(
-    model: Density, values: Any, which: list[int] | None, wish: Wish, kind: str | None, d: int
-) -> Figure:
-    chosen = which or list(range(d))
-    if len(chosen) == 1:
-        if kind == "corner":
-            raise ParameterError("A corner view needs two columns or more.")
-        j = chosen[0]
-        one = model if d == 1 else model.marginal([j])
-        wish = replace(wish, labels=(model.params_.columns.label(j),))
-        if wish.truth is not None and wish.truth.n_features_in_ > 1:
-            wish = replace(wish, truth=wish.truth.marginal([j]))
-        if wish.shades:
-            raise ParameterError("fill= shades the density of two columns; this is one.")
-        return one_column(one, None if values is None else values[:, j], wish)
-    if kind == "corner" or (kind is None and 2 < len(chosen) <= MOST_CORNER):
-        if len(chosen) > MOST_CORNER:
-            raise ParameterError(
-                f"A corner view shows up to {MOST_CORNER} columns, not {len(chosen)}; choose by columns=."
-            )
-        return corner(model, values, chosen, wish)
-    if len(chosen) == 2:
-        return two_columns(model, values, (chosen[0], chosen[1]), wish)
-    if values is None or len(values) < 3:
-        pair, why = (chosen[0], chosen[1]), f", the first two of {len(chosen)} columns"
-    else:
-        i, j = strongest_pair(values[:, chosen])
-        pair = (chosen[i], chosen[j])
-        why = f", the two of {len(chosen)} columns with the strongest rank correlation"
-    return two_columns(model, values, pair, wish, why=why)
+def _record(model: Any, data: Any, wishes: Mapping[str, Any], *, single: bool) -> Figure:
+    """Return the picture, or of a picture of many panels one if there is room for a ``single`` one only."""
+    if isinstance(model, Density):
+        return picture_of_model(model, data, single, **wishes)
+    asked = {wish: value for wish, value in wishes.items() if value is not None and value is not False}
+    if data is not None:
+        asked["data"] = data
+    return picture_of_result(model, asked, single=single)
 
 
 # ---------------------------------------------------------------- in the caller's style

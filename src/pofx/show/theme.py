@@ -37,6 +37,13 @@ class Theme:
             return self.series[mark.series % len(self.series)]
         return {"model": self.model, "context": self.muted}.get(mark.role, self.ink)
 
+    @property
+    def is_dark(self) -> bool:
+        """Whether the paper is darker than the ink."""
+        from matplotlib.colors import to_rgb
+
+        return sum(to_rgb(self.paper)) < sum(to_rgb(self.ink))
+
     def dashes(self, mark: Mark) -> Any:
         """Return the line style of a mark: dashed for the truth, and where the colours begin anew."""
         again = mark.role == "series" and mark.series >= len(self.series)

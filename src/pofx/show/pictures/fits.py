@@ -1,9 +1,10 @@
-"""How a fit came about: the table of candidates by BIC, and the path of EM."""
+"""How a fit came about: the table of candidates by BIC and ICL, tests of their number, and the path of EM."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,14 +13,26 @@ from pofx.errors import UnsupportedError
 from pofx.show.figure import Axis, Curve, Figure, Legend, Mark, Note, Panel, Points
 from pofx.show.pictures.parts import joined
 
-__all__ = ["em_trace", "search_table"]
+if TYPE_CHECKING:
+    from pofx.models.mixture.ratio_test import RatioTests
+
+__all__ = ["em_trace", "ratio_tests", "search_table"]
 
 
-def search_table(model: Density, name: str, has: Sequence[str]) -> Figure:
-    """Return BIC against the number of components, a line per covariance structure.
+MANY = 10  # candidates, of which most are to be told apart
+FAR = 3.0  # widths of the field, beyond which one component lies above the picture
+CRITERIA = {
+    "bic": "BIC",
+    "icl": "ICL",  # BIC, with the doubt about which component a row is from counted against it
+}
+
+
+def search_table(model: Density, name: str, has: Sequence[str], tests: RatioTests | None = None) -> Figure:
+    """Return BIC against the number of components, a line per covariance structure; beside it ICL.
 
     The chosen candidate is marked; candidates without a regular optimum are hollow. Candidates far worse
-    than one component lie above the picture, and the caption says so.
+    than one component lie above the picture, and the caption says so. ``tests`` adds the p-values of K
+    components against K + 1.
     """
     table = model.fit_.search
     if not table or "n_components" not in table[0]:
@@ -30,43 +43,116 @@ def search_table(model: Density, name: str, has: Sequence[str]) -> Figure:
     if not pool:
         raise _has_no(model, "search", "none of its candidates has a BIC", has)
     chosen = _chosen(model, pool)
-    low, high, step = _interesting(pool)
+    panels, above = list[Panel](), list[str]()
+    keys = ["bic", *["icl"] * all(row.get("icl") is not None for row in pool)]
+    for k, key in enumerate(keys):
+        panel, out = _criterion(table, pool, chosen, key)
+        panels.append(replace(panel, place="grid", column=k, title=CRITERIA[key]))
+        above += [] if k else out
+    if tests is not None:
+        panels.append(replace(_p_values(tests), place="grid", column=len(panels)))
+    if len(panels) == 1:
+        panels = [replace(panels[0], place="main", title="")]
+    else:  # one key for all
+        key_of = panels[0].legend
+        last = 1 if len(keys) > 1 else 0
+        panels = [replace(p, legend=key_of if k == last else None) for k, p in enumerate(panels)]
+    odd = [row for row in known if not row["regular"]]
+    caption = _search_caption(chosen, regular, odd, above)
+    if len(keys) > 1:
+        best = min(pool, key=lambda row: row["icl"])
+        caption += f" By ICL, which asks for components that do not overlap: {_named(best)}."
+    if tests is not None:
+        caption += f" {_tests_said(tests)}"
+    return Figure(f"{name}: candidates by BIC", caption, tuple(panels))
+
+
+def _criterion(
+    table: Sequence[Mapping[str, Any]], pool: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any], key: str
+) -> tuple[Panel, list[str]]:
+    """Return the panel of one criterion, and the structures that lie above it."""
+    low, high = _interesting(pool, key)
     structures = list(dict.fromkeys(row["covariance_type"] for row in table))
     marks: list[Mark] = []
     labels: list[str] = []
     above: list[str] = []
     for k, structure in enumerate(structures):
-        mine = sorted(
-            (r for r in regular if r["covariance_type"] == structure), key=lambda r: r["n_components"]
-        )
         label = _structure_name(structure)
-        if mine and min(r["bic"] for r in mine) > high:
-            above.append(f"{label} ({min(r['bic'] for r in mine):,.0f} at best)")
-        elif mine:
-            at = np.array([r["n_components"] for r in mine], dtype=float)
-            bic = np.array([r["bic"] for r in mine])
-            marks.append(Curve(at, bic, label, role="series", series=k, dots=True))
+        mine = [r for r in table if r["covariance_type"] == structure and r.get(key) is not None]
+        good = sorted((r for r in mine if r["regular"]), key=lambda r: r["n_components"])
+        if good and min(r[key] for r in good) > high:
+            above.append(f"{label} ({min(r[key] for r in good):,.0f} at best)")
+        elif good:
+            marks.append(Curve(*_line(good, key), label, role="series", series=k, dots=True))
             labels.append(label)
-    odd = [row for row in known if not row["regular"]]
     for k, structure in enumerate(structures):
-        mine = [row for row in odd if row["covariance_type"] == structure and low <= row["bic"] <= high]
-        if mine:
-            at, bic = (np.array([float(r[key]) for r in mine]) for key in ("n_components", "bic"))
-            marks.append(Points(at, bic, "no regular optimum", role="irregular", series=k))
+        odd = [
+            r
+            for r in table
+            if r["covariance_type"] == structure
+            and not r["regular"]
+            and r.get(key) is not None
+            and low <= r[key] <= high
+        ]
+        if odd:
+            marks.append(Points(*_line(odd, key), "no regular optimum", role="irregular", series=k))
             labels.append("no regular optimum")
+    x, y = float(chosen["n_components"]), float(chosen[key])
     series = structures.index(chosen["covariance_type"])
-    x, y = float(chosen["n_components"]), float(chosen["bic"])
     marks.append(Points(np.array([x]), np.array([y]), "chosen", role="chosen", series=series))
-    many = "component" if x == 1 else "components"
-    marks.append(Note(x, y, f"{chosen['n_components']} {many}, {_structure_name(chosen['covariance_type'])}"))
+    if key == "bic":
+        marks.append(Note(x, y, _named(chosen)))
+    one = [r[key] for r in pool if r["n_components"] == 1]
+    if one and min(one) > high:
+        above.insert(0, f"one component ({min(one):,.0f} at best)")
     sizes = sorted({int(row["n_components"]) for row in table})
     panel = Panel(
         Axis("components", sizes[0] - 0.4, sizes[-1] + 0.4, at=tuple(map(float, sizes))),
-        Axis("BIC, smaller is better", low, high),
+        Axis(f"{CRITERIA[key]}, smaller is better", low, high),
         tuple(marks),
         legend=Legend(tuple(dict.fromkeys(labels)), "covariances", place="right"),
     )
-    return Figure(f"{name}: candidates by BIC", _search_caption(chosen, regular, odd, above, step), (panel,))
+    return panel, above
+
+
+def _line(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([float(r["n_components"]) for r in rows]), np.array([float(r[key]) for r in rows])
+
+
+def ratio_tests(tests: RatioTests) -> Figure:
+    """Return the p-values of K components against K + 1."""
+    return Figure("How many components, by likelihood ratio", _tests_said(tests), (_p_values(tests),))
+
+
+def _p_values(tests: RatioTests) -> Panel:
+    k = np.array([float(t.n_components) for t in tests.tests])
+    p = np.array([t.p_value for t in tests.tests])
+    ends = np.array([k[0] - 0.4, k[-1] + 0.4])
+    top = max(1.15 * float(p.max()), 2.5 * tests.level, 0.1)
+    return Panel(
+        Axis("components K, against K + 1", float(ends[0]), float(ends[1]), at=tuple(k.tolist())),
+        Axis("p-value", 0.0, top),
+        (
+            Curve(ends, np.full(2, tests.level), f"level {tests.level:g}", role="context"),
+            Curve(k, p, "p-value", dots=True),
+            Note(float(ends[1]), tests.level, f"rejected up to {tests.level:g}", place="left"),
+        ),
+        title="Likelihood ratio",
+    )
+
+
+def _tests_said(tests: RatioTests) -> str:
+    last = tests.tests[-1]
+    told = joined([f"{t.p_value:.3g} for K = {t.n_components}" for t in tests.tests])
+    end = (
+        f"{last.n_components} is not rejected"
+        if tests.n_components == last.n_components
+        else f"all up to {last.n_components} are rejected"
+    )
+    return (
+        f"Likelihood ratio of K against K + 1 components ({_structure_name(tests.covariance_type)}), by "
+        f"{len(last.simulated)} samples drawn with K: p is {told}; {end}."
+    )
 
 
 def _chosen(model: Density, pool: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -75,20 +161,21 @@ def _chosen(model: Density, pool: Sequence[Mapping[str, Any]]) -> Mapping[str, A
     return mine[0] if mine else min(pool, key=lambda row: row["bic"])
 
 
-def _interesting(pool: Sequence[Mapping[str, Any]]) -> tuple[float, float, float]:
-    """From the best BIC to one component's, or to the middle of the field if that is worse."""
-    bics = np.array([row["bic"] for row in pool])
-    best = float(bics.min())
-    one = [row["bic"] for row in pool if row["n_components"] == 1]
-    high = max([float(np.median(bics)), *([min(one)] if one else [])])
-    wide = max(high - best, 1e-9 * abs(best), 1.0)
-    high = min(high, float(bics.max()))
-    return best - 0.12 * wide, max(high, best + 0.5 * wide) + 0.06 * wide, wide
+def _interesting(pool: Sequence[Mapping[str, Any]], key: str) -> tuple[float, float]:
+    """From the best value to three quarters of the field, or to one component's if that is not far beyond."""
+    values = np.array([row[key] for row in pool])
+    best = float(values.min())
+    few = len(pool) < MANY
+    field = values if few else [row[key] for row in pool if row["n_components"] > 1] or values
+    wide = max(float(np.quantile(field, 0.5 if few else 0.75)) - best, 1e-9 * abs(best), 1.0)
+    one = [row[key] for row in pool if row["n_components"] == 1]
+    if one and (few or min(one) - best < FAR * wide):
+        wide = max(wide, min(one) - best)
+    wide = max(min(wide, float(values.max()) - best), 1e-9 * abs(best), 1.0)
+    return best - 0.16 * wide, best + 1.06 * wide
 
 
-def _search_caption(
-    chosen: Mapping[str, Any], regular: list[Any], odd: list[Any], above: list[str], step: float
-) -> str:
+def _search_caption(chosen: Mapping[str, Any], regular: list[Any], odd: list[Any], above: list[str]) -> str:
     best = sorted((row for row in regular if row is not chosen), key=lambda row: row["bic"])
     said = (
         "BIC = −2 log L + k log n of each number of components, a line per covariance structure. Chosen: "

@@ -11,6 +11,7 @@ import numpy as np
 from pofx.core.density import Density
 from pofx.errors import DataError, ParameterError, UnsupportedError
 from pofx.show.figure import Band, Curve, Figure, Legend, Mark, Panel, Points
+from pofx.show.pictures.bands import band_of
 from pofx.show.pictures.counts import few
 from pofx.show.pictures.one import curve_on, one_column
 from pofx.show.pictures.pair import MOST_CORNER, corner, rank_correlations, two_columns
@@ -39,7 +40,12 @@ MOST_VALUES = MOST_GROUPS
 
 
 def conditional(
-    model: Density, values: Array | None, given: Any, columns: Sequence[int] | None, wish: Wish
+    model: Density,
+    values: Array | None,
+    given: Any,
+    columns: Sequence[int] | None,
+    wish: Wish,
+    level: float | None = None,
 ) -> Figure:
     """Return the picture of the model's other columns, given one or more.
 
@@ -48,6 +54,7 @@ def conditional(
     given : name or number of a column, or mapping of such to a value or values
         A column alone: median and bands along it. Values of columns: the density of the others there.
     columns : numbers of the columns to show, or None
+    level : probability of a band of the density of one column at one value, or None
 
     Raises
     ------
@@ -58,11 +65,15 @@ def conditional(
     """
     if model.n_features_in_ < 2:
         raise ParameterError("given= needs a model of at least two columns; this one has one.")
+    if level is not None and not (
+        isinstance(given, Mapping) and all(np.ndim(value) == 0 for value in given.values())
+    ):
+        raise ParameterError("band= needs one value of each given column, as in given={'waiting': 80}.")
     if not isinstance(given, Mapping):
         return _along(model, values, model.params_.columns.index(given), columns, wish)
     keys = {model.params_.columns.index(key): value for key, value in given.items()}
     if all(np.ndim(value) == 0 for value in keys.values()):
-        return _at_one(model, values, keys, columns, wish)
+        return _at_one(model, values, keys, columns, wish, level)
     if len(keys) > 1:
         raise ParameterError(
             "Several values can be given of one column; of several columns one value each, as in "
@@ -91,22 +102,31 @@ def _shown_column(
 
 
 def _at_one(
-    model: Density, values: Array | None, keys: Mapping[int, Any], columns: Sequence[int] | None, wish: Wish
+    model: Density,
+    values: Array | None,
+    keys: Mapping[int, Any],
+    columns: Sequence[int] | None,
+    wish: Wish,
+    level: float | None,
 ) -> Figure:
     labels = model.params_.columns
     words = joined([f"{printable(labels.label(j))} = {shown(float(v))}" for j, v in keys.items()])
-    part = model.condition(dict(keys))
-    rest = [j for j in range(model.n_features_in_) if j not in keys]
-    if columns is not None:
-        wanted = [rest.index(j) for j in columns if j in rest]
-        if len(wanted) != len(columns):
-            raise ParameterError("columns= must name columns that are not given.")
-        part = part if wanted == list(range(len(rest))) else part.marginal(wanted)
-        rest = [rest[k] for k in wanted]
+    others = [j for j in range(model.n_features_in_) if j not in keys]
+    rest = others if columns is None else [j for j in columns if j in others]
+    if columns is not None and len(rest) != len(columns):
+        raise ParameterError("columns= must name columns that are not given.")
+
+    def at(whole: Density) -> Density:
+        found: Density = whole.condition(dict(keys))
+        return found if rest == others else found.marginal([others.index(j) for j in rest])
+
+    part = at(model)
     if wish.truth is not None:
-        truth = wish.truth.condition(dict(keys))
-        kept = [j for j in range(model.n_features_in_) if j not in keys]
-        wish = replace(wish, truth=truth if rest == kept else truth.marginal([kept.index(j) for j in rest]))
+        wish = replace(wish, truth=at(wish.truth))
+    if level is not None:
+        if len(rest) > 1:
+            raise ParameterError("band= belongs to the density of one column; choose it by columns=.")
+        wish = replace(wish, band=lambda grid: band_of(model, at, grid, level, conditional=True))
     wish = replace(wish, groups=None, labels=tuple(labels.label(j) for j in rest))
     shown_names = joined([labels.label(j) for j in rest]) if len(rest) < 4 else f"{len(rest)} columns"
     title = f"{shown_names} given {words}: {wish.name}"

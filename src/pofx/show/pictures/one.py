@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pofx.core.density import Density
-from pofx.show.figure import Area, Axis, Bars, Curve, Figure, Legend, Mark, Panel, Points
+from pofx.show.figure import Area, Axis, Band, Bars, Curve, Figure, Legend, Mark, Panel, Points
 from pofx.show.pictures.counts import MOST_POINTS, bars, few
 from pofx.show.pictures.parts import (
     Array,
@@ -25,7 +25,7 @@ __all__ = ["curve_on", "one_column"]
 
 FINE = 801  # points of a curve
 MOST_KEPT = 1_000  # rows kept by a model, up to which its regions are found exactly
-_ORDER = [Bars, Curve, Area, Points]  # of the key
+_ORDER = [Bars, Curve, Band, Area, Points]  # of the key
 
 
 def one_column(
@@ -54,10 +54,15 @@ def one_column(
     if behind is not None:
         marks.append(curve_on(behind, grid, "nothing given", role="context"))
     where = ""
-    intervals = _where_mass_is(model, grid, curve)
+    intervals = _where_mass_is(model, grid, curve) if wish.band is None else ()
     if intervals:
         ground, where = _ground(model, intervals, axis)
         marks += ground
+    covered = ""
+    if wish.band is not None:
+        band, covered = wish.band(grid)
+        marks.append(band)
+        covered = f" {covered}"
     marks.append(Curve(grid, curve, label or wish.name))
     tops = [float(m.y.max()) for m in marks if isinstance(m, Curve)]
     tops += [float(m.heights.max()) for m in marks if isinstance(m, Bars)]
@@ -65,6 +70,8 @@ def one_column(
         truth = curve_on(wish.truth, grid, "truth", role="truth")
         marks.append(truth)
         tops.append(float(truth.y.max()))
+    if wish.band is not None:  # all of it, unless the curve would be squeezed
+        tops.append(min(float(np.nanmax(band.high)), 1.6 * _finite(tops)))
     rug = _rug(model, x, wish)
     marks += rug
     named = [mark for mark in marks if not (x is not None and any(mark is tick for tick in rug))]
@@ -86,7 +93,7 @@ def one_column(
     dashed = " Dashed: the truth." if wish.truth is not None else ""
     out = "" if x is None else beyond(x[:, None], [axis])
     words = title or (f"{axis.label}: {wish.name}" if x is None else f"{axis.label}: data and {wish.name}")
-    return Figure(words, said + dashed + where + out, (panel,))
+    return Figure(words, said + dashed + where + covered + out, (panel,))
 
 
 def curve_on(model: Density, grid: Array, label: str, role: str = "model", series: int = 0) -> Curve:

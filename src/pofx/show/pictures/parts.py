@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pofx.core.density import Density
 from pofx.errors import PofxError
-from pofx.show.figure import Axis, Mark, Points, Regions, Shades
+from pofx.show.figure import Axis, Band, Mark, Points, Regions, Shades
 from pofx.show.pictures.counts import MOST_POINTS, SEED, SOME_ROWS, cells, few
 from pofx.validation import rng_from
 
@@ -65,7 +66,8 @@ class Wish:
     """How a picture is wanted.
 
     ``masses`` descend; ``shades`` > 0 asks for the filled form in so many steps; ``points`` is the most dots
-    (None: as many as can be seen, 0: none, the rows are counted); ``truth`` is a known distribution.
+    (None: as many as can be seen, 0: none, the rows are counted); ``truth`` is a known distribution; ``band``
+    returns the uncertainty of a one-column density along a grid, and what it covers.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Wish:
     truth: Density | None = None
     equal: bool | None = None
     labels: tuple[str, ...] = ()
+    band: Callable[[Array], tuple[Band, str]] | None = None
 
     def label(self, model: Density, j: int) -> str:
         """Return what column j of the model is called: a part of a larger model goes by the whole's names."""

@@ -25,7 +25,7 @@ from pofx.show.pictures.parts import (
 
 __all__ = ["residuals"]
 
-CELLS = 14  # along each side
+CELLS = 18  # along each side
 FINE = 10  # points of the density in a cell, along each side, at most
 COARSE = 4  # and at least
 WORST = 2.0  # standard deviations from which a cell is named in the caption
@@ -76,7 +76,7 @@ def residuals(
     if model.measure == "mass":
         raise UnsupportedError(f"{wish.name} has probabilities of values, no density to compare counts with.")
     flat = _flat(model, pair)
-    axes = both_axes(model, flat, rows[:, pair], pair, wish)
+    axes = both_axes(model, flat, rows[:, pair], pair, wish, _alone(flat))
     part = rows[:, pair]
     x, y = (_edges(axis, part[:, k]) for k, axis in enumerate(axes))
     counts, _, _ = np.histogram2d(part[:, 1], part[:, 0], [y, x], weights=weights)
@@ -96,7 +96,7 @@ def residuals(
     )  # fmt: skip
     panel = Panel(
         axes[0], axes[1], (mark, outline), equal=is_equal(wish, model, axes),
-        legend=Legend((mark.label,), "rows, in sd", place="right"),
+        legend=Legend((mark.label,), "sd of a count", place="right"),
     )  # fmt: skip
     said = (
         f"{axes[1].label} against {axes[0].label}{why}: {total:,.6g} rows counted in cells, minus what "
@@ -121,6 +121,13 @@ def _flat(model: Density, pair: tuple[int, int]) -> Density:
         raise UnsupportedError(
             f"{type(model).__name__} has no marginals, so there is no expectation for two of its columns."
         ) from error
+
+
+def _alone(flat: Density) -> list[Density]:
+    try:
+        return [flat.marginal([0]), flat.marginal([1])]
+    except UnsupportedError:
+        return []
 
 
 def _edges(axis: Axis, x: Array) -> Array:

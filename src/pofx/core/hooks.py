@@ -107,6 +107,15 @@ class Hooks(Estimator):
         """Return whether the bumps have edges, as bins have, and are not smooth like a Gaussian."""
         return False
 
+    def _refitted(self, x: np.ndarray) -> Density | None:
+        """Return this fitted family again, fitted to other rows x (n, d), complete and in data units.
+
+        What the fit chose from data (the number of components, their structure) is held, and a search may begin
+        at the parameters at hand: the rows were drawn from them. ``None``: the family is not described by a few
+        parameters, so that drawing from the fit would not tell how it errs (a bandwidth smooths once more).
+        """
+        return None
+
     def _bytes(self, n: int, d: int) -> int:
         """Return the predicted memory of a fit beyond the rows themselves."""
         return 64 * d * block_rows(d)

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-__all__ = ["Band", "band", "pit_counts", "rank_counts"]
+__all__ = ["Band", "band", "grid", "pit_counts", "rank_counts"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -95,7 +95,7 @@ class Band:
 @lru_cache(maxsize=16)
 def band(n: int, draws: int | None = None) -> Band:
     """Return the band for n rows, their u computed (``draws=None``) or ranked among ``draws`` draws."""
-    z = _grid(n)
+    z = grid(n)
     if draws is None:
         a, c = z, 1.0 - z
         mean, sd, reach = n * z, np.sqrt(n * z * (1.0 - z)), np.full(len(z), 9.0)
@@ -117,8 +117,8 @@ def band(n: int, draws: int | None = None) -> Band:
     return Band(n, draws, z, first, local, np.sort(_simulated(empty)))
 
 
-def _grid(n: int) -> Floats:
-    """Even steps, and steps of a factor four down to where one row in 10,000 samples lies."""
+def grid(n: int) -> Floats:
+    """Return where curves of n rows are looked at: even steps, and steps of a factor four down to where one row in 10,000 samples lies."""
     even = np.arange(1, EVEN) / EVEN
     tail = 4.0 ** -np.arange(1, 64) / EVEN
     tail = tail[tail > 1e-4 / n][: (MOST_POINTS - len(even)) // 2]

@@ -1,26 +1,29 @@
 """Goodness of fit: where do the rows and the density disagree, and could that be chance?
 
-Two kinds of curves are judged against their bands (:mod:`pofx.evaluate.calibration`): each column's
-distribution function at the rows (is each column right?) and the rank of each row's log density among the
-model's own draws (is every height given its due? A sampler that does not follow its density shows here too).
-Both can be right with the mass in the wrong places, so in two or more columns rows and draws are compared
-as two samples as well, by their energy distance (:mod:`pofx.maths.energy`), which misses nothing given enough
-rows; it gets one half of the level, the curves the other. What this can prove depends on what the model has
-seen, so the case is found out, or asked for, and named:
+Four families of tests share one level. *Columns*: each column's distribution function at the rows, within a
+simultaneous band (:mod:`pofx.evaluate.calibration`); is each column right? *Rank*: of each row's log density
+among the model's own draws; is every height given its due? A sampler that does not follow its density shows
+here too. Both can be right with the mass in the wrong places, so rows and draws are compared as two samples
+as well: by their *energy* distance (:mod:`pofx.maths.energy`; in two columns or more), which misses nothing
+given enough rows, and by a *classifier* (:mod:`pofx.evaluate.classifier`), which sees sharp local differences
+and says which rows and which region. What all this can prove depends on what the model has seen, so the case
+is found out, or asked for, and named:
 
 ``known``   this very density is claimed, without a fit to these rows: a test, with a p-value.
 ``new``     a fitted density before rows it has not seen: the same test, of the density with its errors.
-``seen``    the model was fitted to these rows. Its curves would follow them whatever the truth, so clones are
-            fitted in folds and each row is judged by the one that has not seen it: effect sizes, no p-value.
+``family``  the model was fitted to these rows, by maximum likelihood in a family of few parameters: the
+            family is tested, by samples drawn from the fit and fitted again (:mod:`pofx.evaluate.bootstrap`).
+``seen``    the model was fitted to these rows and follows them in more than a few parameters (a kernel
+            estimate, a histogram). Clones are fitted in folds and each row is judged by the one that has not
+            seen it: effect sizes, no p-value.
 ``unknown`` whether it has seen them cannot be told: effect sizes, no p-value.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,266 +32,32 @@ from numpy.typing import NDArray
 from ..core.density import Density
 from ..core.estimator import unfitted
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
-from ..maths.energy import Energy
+from ..maths.energy import MOST_PAIRED, energy_test
 from ..validation import Columns, Rows, rng_from, rows_to_fit, rows_to_query, whole_number
-from .curves import CalibrationCurve, Given, Tally, log_density, p_text, percent
+from .bootstrap import Replicates, p_value, recorded, replicates
+from .checked import Check
+from .classifier import classifier_test
+from .curves import MOST_TOLD, CalibrationCurve, Given, Tally, curve_of, log_density
 from .foreign import Foreign, is_foreign
 from .heldout import Split, split
 from .mass import Mass, total_mass
+from .verdict import RULE, Rule, overlap_of
 
-__all__ = ["CalibrationCurve", "Check", "check", "weigh"]
+__all__ = ["CalibrationCurve", "Check", "Rule", "check", "check_fitted"]
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.05
+LEVEL = 0.02
 MOST_ROWS = 50_000  # beyond, rows are taken at random: a gap of one row in a hundred shows already
 LEAST_DRAWS, MOST_DRAWS = 4_000, 50_000
 MOST_ENTRIES = 20_000_000  # of the draws, rows times columns: 160 MB
+LEAST_TOLD = 50  # rows, below which a classifier has nothing to learn from
 SAME = 1e-6  # log densities of one fit and its repetition on the same rows, in whatever order, agree to this
 
-TALE = {
-    "known": "The density was given, not fitted here, so this is a test. It is valid if the density was "
-    "fixed without these rows.",
-    "new": "The rows are taken to be new to the model. The test is of this very density, errors of its fit "
-    "included: with as many new rows as it was fitted to, a right family fails it more often than 5 % "
-    "(17 % for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say new=False.",
-    "seen": "The model was fitted to these rows, so clones of it were fitted in folds and each row was "
-    "judged by one that had not seen it. This is no test: refits follow the rows, so a right family hardly "
-    "ever leaves these bands (none in 300 for a Gaussian of two columns and 1,000 rows, not 5 %) and staying "
-    "inside proves little, while leaving them is serious. Read the gaps as sizes; a p-value needs new rows.",
-    "unknown": "Whether the model has seen these rows cannot be told, because its fit cannot be repeated. It "
-    "was judged as it is, which flatters it if it has seen them. Say new=True or new=False.",
-}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Check:
-    """The result of :func:`check`.
-
-    Attributes
-    ----------
-    columns : tuple of CalibrationCurve
-        One per column.
-    rank : CalibrationCurve or None
-        Of log p(x) among the model's own draws; None for a model without a density.
-    energy : Energy or None
-        Rows against draws in all columns together; None in a single column.
-    mass : Mass or None
-        The total mass of a density made elsewhere; None for our own, which are held to one by a law.
-    case : {"known", "new", "seen", "unknown"}
-        What the model has seen of the rows; :attr:`case_sentence` says what follows from it.
-    n, n_given : int
-        Rows judged, and rows that came (after dropping); fewer are judged where there are very many.
-    folds, draws : int
-        Refits (0 in a direct check), and draws of the model.
-    level : float
-        All bands together hold for the truth with probability ``1 - level``.
-    notes : tuple of str
-        What else a reader should know.
-    """
-
-    model: str
-    columns: tuple[CalibrationCurve, ...]
-    rank: CalibrationCurve | None
-    energy: Energy | None
-    mass: Mass | None
-    case: str
-    n: int
-    n_given: int
-    folds: int
-    draws: int
-    level: float
-    notes: tuple[str, ...]
-    random_state: Any
-
-    @property
-    def curves(self) -> tuple[CalibrationCurve, ...]:
-        """All curves, the rank curve last."""
-        return self.columns if self.rank is None else (*self.columns, self.rank)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every curve stays inside its band, the energy distance below its limit, and whether the
-        density, if it is not ours, has a mass of one."""
-        return not self.curves_outside and self.together and (self.mass is None or self.mass.is_one)
-
-    @property
-    def together(self) -> bool:
-        """Whether rows and draws, as two samples, differ no more than chance would explain."""
-        return self.energy is None or self.energy.share <= self.energy.limit
-
-    @property
-    def p_value(self) -> float | None:
-        """Of all curves and the energy distance together (Bonferroni, one half of the level for it); None
-        where there is no test."""
-        found = [curve.p_value for curve in self.curves if curve.p_value is not None]
-        if not found:
-            return None
-        curves = len(found) * min(found)
-        return min(1.0, curves if self.energy is None else 2.0 * min(curves, self.energy.p_value))
-
-    @property
-    def curves_outside(self) -> int:
-        """How many curves leave their bands."""
-        return sum(not curve.inside for curve in self.curves)
-
-    @property
-    def worst(self) -> CalibrationCurve:
-        """The curve to look at: the one that leaves its band with the largest gap, else the largest gap."""
-        return max(self.curves, key=lambda curve: (not curve.inside, abs(curve.gap)))
-
-    @property
-    def sentence(self) -> str:
-        """The verdict: whether and where the density and the rows disagree."""
-        worst, outside = self.worst, self.curves_outside
-        p = "" if self.p_value is None else f" (p {p_text(self.p_value, '= ')})"
-        if self.passed:
-            shown, largest = (
-                max(getattr(c, key) for c in self.curves) for key in ("half_width", "statistic")
-            )
-            return (
-                f"{self.model}: nothing found that chance would not explain{p}. With {self.n:,} rows, gaps "
-                f"of more than {percent(shown)} of the rows would have shown; the largest is "
-                f"{percent(largest)}."
-            )
-        if self.mass is not None and not self.mass.is_one:
-            return f"{self.model} is not what it should be: {self.mass.sentence}."
-        if not outside and self.energy is not None:
-            return f"{self.model} does not agree with the rows{p}: {self.energy_sentence}."
-        rest = f"; {outside - 1} more of {len(self.curves)} curves leave their bands" if outside > 1 else ""
-        return f"{self.model} does not agree with the rows{p}: {worst.sentence}{rest}."
-
-    @property
-    def energy_sentence(self) -> str:
-        """Where rows and draws differ as two samples, in words; no verdict."""
-        if self.energy is None:
-            return ""
-        more, fewer = (
-            ", ".join(
-                f"{curve.name} = {value + 0.0:.4g}"
-                for curve, value in list(zip(self.columns, row, strict=True))[:4]
-            )
-            for row in (self.energy.more, self.energy.fewer)
-        )
-        return (
-            f"in all columns together rows and draws are {percent(self.energy.share)} of the way from alike "
-            f"to nothing in common (chance: up to {percent(self.energy.limit)}), with more rows than the "
-            f"model expects around {more}, and fewer around {fewer}"
-        )
-
-    @property
-    def case_sentence(self) -> str:
-        """What the model has seen of these rows, and so what the bands mean."""
-        return TALE[self.case]
-
-    def _lines(self) -> list[tuple[str, str, str, str, str, str]]:
-        head = ("curve", "largest gap", "band", "p", "", "by")
-        shown = sorted(self.columns, key=lambda c: (c.inside, -c.statistic))[:12]
-        shown = [curve for curve in self.columns if curve in shown] + ([self.rank] if self.rank else [])
-        return (
-            [head]
-            + [
-                (
-                    curve.name,
-                    percent(curve.statistic),
-                    f"± {percent(curve.half_width)}",
-                    "" if curve.p_value is None else p_text(curve.p_value),
-                    "inside" if curve.inside else "outside",
-                    curve.method,
-                )
-                for curve in shown
-            ]
-            + ([] if self.energy is None else [self._energy_line(self.energy)])
-        )
-
-    def _energy_line(self, energy: Energy) -> tuple[str, str, str, str, str, str]:
-        p = "" if self.p_value is None else p_text(energy.p_value)
-        where = "inside" if self.together else "outside"
-        return (
-            "all together",
-            percent(energy.share),
-            f"≤ {percent(energy.limit)}",
-            p,
-            where,
-            "energy distance",
-        )
-
-    def _title(self) -> str:
-        rows = f"{self.n:,} rows" if self.n == self.n_given else f"{self.n:,} of {self.n_given:,} rows"
-        return f"{rows}, {self.draws:,} draws" + (f", refitted in {self.folds} folds" if self.folds else "")
-
-    def _remarks(self) -> list[str]:
-        more = len(self.columns) - 12
-        hidden = [f"{more} more columns with smaller gaps are not shown."] if more > 0 else []
-        if self.energy is not None and self.curves_outside:
-            said = self.energy_sentence
-            hidden.append(f"{said[0].upper()}{said[1:]}.")
-        if self.mass is not None and self.mass.is_one:
-            hidden.append(f"{self.mass.sentence[0].upper()}{self.mass.sentence[1:]}.")
-        return [*hidden, self.sentence, self.case_sentence, *self.notes]
-
-    def __str__(self) -> str:
-        """Return the table as text: gaps in per cent of the rows."""
-        lines = self._lines()
-        widths = [max(len(line[i]) for line in lines) for i in range(5)]
-        table = [
-            "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in range(1, 5)), line[5]])
-            for line in lines
-        ]
-        return "\n".join([self._title(), *(line.rstrip() for line in table), *self._remarks()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        names, *lines = self._lines()
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in names)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines
-        )
-        remarks = "".join(f"<p>{escape(text)}</p>" for text in self._remarks())
-        return (
-            f'<div class="pofx-check"><p>{escape(self._title())}</p>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{remarks}</div>"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data (schema pofx.check/1): numbers, or None where there is no finite one."""
-        return {
-            "schema": "pofx.check/1",
-            "model": self.model,
-            "passed": self.passed,
-            "p_value": self.p_value,
-            "sentence": self.sentence,
-            "case": self.case,
-            "case_sentence": self.case_sentence,
-            "rows": self.n_given,
-            "rows_judged": self.n,
-            "folds": self.folds,
-            "draws": self.draws,
-            "level": self.level,
-            "random_state": self.random_state if isinstance(self.random_state, int) else None,
-            "notes": list(self.notes),
-            "columns": [curve.to_dict() for curve in self.columns],
-            "rank": None if self.rank is None else self.rank.to_dict(),
-            "energy": self._energy_record(),
-            "mass": None if self.mass is None else self.mass.to_dict(),
-        }
-
-    def _energy_record(self) -> dict[str, Any] | None:
-        energy = self.energy
-        if energy is None:
-            return None
-        return {
-            "share": energy.share,
-            "limit": energy.limit,
-            "inside": self.together,
-            "p_value": None if self.p_value is None else energy.p_value,
-            "rows": energy.n,
-            "draws": energy.m,
-            "more_rows_around": energy.more.tolist(),
-            "fewer_rows_around": energy.fewer.tolist(),
-            "sentence": self.energy_sentence,
-        }
+# Of a bootstrap: rows times parameters, up to which every sample is as long as the rows; and the share of the
+# rows that are judged where there are more, as if they were new (their fit hardly knows them).
+MOST_WORK = 1_500_000
+FEW_OF_MANY = 0.25
 
 
 def check(
@@ -298,9 +67,10 @@ def check(
     new: bool | None = None,
     folds: int = 5,
     random_state: Any = 0,
+    rule: Rule = RULE,
     progress: Callable[[str], None] | None = None,
 ) -> Check:
-    """Judge a density by rows: every column, and the rank of the log density among the model's own draws.
+    """Judge a density by rows, in four ways at one level, and say in a word what it is good for.
 
     Parameters
     ----------
@@ -318,15 +88,18 @@ def check(
         How many folds, where the model has seen the rows.
     random_state : None, int or Generator
         Decides the folds, the draws, and where in their cells rounded values lie.
+    rule : Rule
+        What the words of the verdict mean (:class:`pofx.evaluate.verdict.Rule`).
     progress : function of a text, optional
         Called with a few words before each fit.
 
     Returns
     -------
     Check
-        ``passed``, ``sentence``, the curves with their bands and the energy distance. All together hold for
-        the truth with probability 95 %: the energy distance has the level 2.5 %, and each of m curves
-        2.5 % / m (in a single column there is none, and each curve has 5 % / m).
+        ``passed``, ``verdict``, ``sentence``, the curves with their bands, the energy distance and the
+        classifier's AUC. Together they hold for the truth with probability 98 %: the four families share the
+        level of 2 % equally (in a single column, or for fewer than 50 rows, there are fewer), and columns
+        share theirs.
 
     Raises
     ------
@@ -377,54 +150,266 @@ def check(
     case = _case(model, given, new, say)
     n_given, d = given.values.shape
     most = min(MOST_ROWS, max(1000, MOST_ENTRIES // d))
+    notes: dict[str, None] = {}  # an ordered set
+    if case == "seen":
+        family = _family(model, given, rng, say)
+        if family is not None:
+            return _of_family(model, given, family, rng, random_state, rule)
+        if _few_parameters(model, given):
+            most = min(most, max(1000, int(FEW_OF_MANY * n_given)))
+            case = "new"
+            notes[
+                f"{most:,} rows at random were judged by the fit to all {n_given:,}, which follows a quarter "
+                "of its rows hardly more closely than new ones."
+            ] = None
     chosen = np.arange(n_given)
     if n_given > most:
         chosen = np.sort(rng.choice(n_given, most, replace=False))
     draws = min(max(LEAST_DRAWS, 4 * len(chosen)), MOST_DRAWS, max(1000, MOST_ENTRIES // d))
-    notes: dict[str, None] = {}  # an ordered set
     cut = split(Given(given), folds=folds, random_state=rng) if case == "seen" else None
     if cut is None:
         pieces = iter([(model, given.values[chosen])])
     else:
         pieces = _refits(model, cut, chosen, say, notes)
-    tally = Tally(given.columns, len(chosen), draws)
+    judged = Judgement(given.columns, len(chosen), draws, rng)
     for judge, rows in pieces:
-        tally.add(judge, rows, rng)
-    curves, rank, energy = weigh(tally, rng.spawn(1)[0], test=case in ("known", "new"))
-    if energy is not None and energy.n < len(chosen):
-        notes[f"The energy distance is that of {energy.n:,} rows and as many draws."] = None
-    if rank is None:
-        notes[f"{type(model).__name__} has no density: only its columns were judged, by its draws."] = None
-    elif model.kind != "exact":
-        notes[f"The log density is of kind {model.kind!r}: rows and draws were ranked by it alike."] = None
-    if tally.impossible:
-        notes[f"{tally.impossible:,} of {len(chosen):,} rows are called impossible (log density -inf)."] = (
-            None
-        )
-    return Check(
-        model=repr(model),
-        columns=curves,
-        rank=rank,
-        energy=energy,
-        mass=total_mass(model, rng.spawn(1)[0]) if isinstance(model, Foreign) else None,
+        judged.add(judge, rows)
+    say(f"{type(model).__name__}: rows and draws as two samples")
+    return judged.result(
+        model,
         case=case,
-        n=len(chosen),
         n_given=n_given,
         folds=cut.folds if cut else 0,
-        draws=draws,
-        level=LEVEL,
-        notes=tuple(notes),
+        mass=total_mass(model, rng.spawn(1)[0]) if isinstance(model, Foreign) else None,
+        notes=notes,
         random_state=random_state,
+        rule=rule,
     )
 
 
-def weigh(
-    tally: Tally, rng: np.random.Generator, *, test: bool
-) -> tuple[tuple[CalibrationCurve, ...], CalibrationCurve | None, Energy | None]:
-    """Return the columns' curves, the rank's, and the energy distance, the level divided among them."""
-    energy = tally.energy(0.5 * LEVEL, rng)
-    columns, rank = tally.curves(LEVEL if energy is None else 0.5 * LEVEL, test=test)
-    return columns, rank, energy
+class Judgement:
+    """Judges and the rows that they have not seen, and what comes of them.
+
+    Parameters
+    ----------
+    columns : Columns
+        With the precision that the rows are recorded in.
+    n, draws : int
+        Rows that will be judged, and draws of the judges, in all.
+    rng : Generator
+    """
+
+    def __init__(self, columns: Columns, n: int, draws: int, rng: np.random.Generator) -> None:
+        self.tally, self.rng = Tally(columns, n, draws), rng
+        self.overlaps: list[tuple[int, float | None]] = []
+
+    def add(self, judge: Density, rows: Floats) -> None:
+        """Let a model judge rows (n, d)."""
+        self.tally.add(judge, rows, self.rng)
+        self.overlaps.append((len(rows), overlap_of(judge, Given(Rows(rows, judge.params_.columns, 0)))))
+
+    def result(
+        self,
+        model: Any,
+        *,
+        case: str,
+        n_given: int,
+        folds: int = 0,
+        mass: Mass | None = None,
+        notes: dict[str, None] | None = None,
+        random_state: Any = 0,
+        rule: Rule = RULE,
+    ) -> Check:
+        """Return the check of all judgements."""
+        tally, said = self.tally, dict(notes or {})
+        test = case in ("known", "new")
+        x, drawn = tally.samples()
+        d, has_rank = len(tally.columns), len(tally.bands) > len(tally.columns)
+        told_too = len(x) >= LEAST_TOLD
+        each = LEVEL / (1 + has_rank + (d > 1) + told_too)
+        streams = self.rng.spawn(2)
+        columns, rank = tally.curves(each / d, each, test=test)
+        energy = tally.energy(each, streams[0])
+        told = classifier_test(x, drawn, streams[1], each, names=_names(tally.columns)) if told_too else None
+        if energy is not None and energy.n < tally.n:
+            said[f"The energy distance is that of {energy.n:,} rows and as many draws."] = None
+        if told is not None and told.n < tally.n:
+            said[f"The classifier saw {told.n:,} rows and {told.m:,} draws."] = None
+        if rank is None:
+            said[f"{type(model).__name__} has no density: it was judged by its draws alone."] = None
+        elif isinstance(model, Density) and model.kind != "exact":
+            said[f"The log density is of kind {model.kind!r}: rows and draws were ranked by it alike."] = None
+        if tally.impossible:
+            said[f"{tally.impossible:,} of {tally.n:,} rows are called impossible (log density -inf)."] = None
+        found: dict[str, float] = {}
+        if test:
+            found["columns"] = min(1.0, d * min(curve.p_value or 0.0 for curve in columns))
+            if rank is not None:
+                found["rank"] = rank.p_value or 0.0
+            if energy is not None:
+                found["energy"] = energy.p_value
+            if told is not None:
+                found["classifier"] = told.p_value
+        shares = [(size, share) for size, share in self.overlaps if share is not None]
+        return Check(
+            model=model if isinstance(model, str) else repr(model),
+            columns=columns,
+            rank=rank,
+            energy=energy,
+            told=told,
+            mass=mass,
+            case=case,
+            n=tally.n,
+            n_given=n_given,
+            folds=folds,
+            samples=0,
+            draws=tally.draws,
+            level=LEVEL,
+            p_values=found,
+            overlap=float(np.average([s for _, s in shares], weights=[k for k, _ in shares]))
+            if shares
+            else None,
+            notes=tuple(said),
+            random_state=random_state,
+            rule=rule,
+        )
+
+
+def check_fitted(
+    model: Density,
+    fits: Sequence[Density],
+    cut: Split,
+    *,
+    name: str | None = None,
+    rule: Rule = RULE,
+    progress: Callable[[str], None] | None = None,
+) -> Check:
+    """Return the check of a model fitted to all rows of a split, whose folds have been fitted already.
+
+    A family of few parameters by samples drawn from the model; any other by the fits of the folds, each row
+    by the one that has not seen it. Up to 5,000 rows at random are judged.
+
+    Parameters
+    ----------
+    model : Density
+        Fitted to all rows of ``cut``, every row counting once.
+    fits : sequence of Density
+        Fitted without each part.
+    name : str, optional
+        What the check calls the model.
+    """
+    given, say = Rows(cut.rows.values, cut.rows.columns, 0), progress or (lambda text: None)
+    rng = np.random.default_rng(0)
+    family = _family(model, given, rng, say)
+    if family is not None:
+        found = _of_family(model, given, family, rng, 0, rule)
+        return found if name is None else replace(found, model=name)
+    n = len(given.values)
+    chosen = np.zeros(n, dtype=bool)
+    chosen[np.arange(n) if n <= MOST_TOLD else rng.choice(n, MOST_TOLD, replace=False)] = True
+    judged = Judgement(given.columns, int(chosen.sum()), LEAST_DRAWS, rng)
+    for k, fit in enumerate(fits):
+        mine = chosen & (cut.part == k)
+        if mine.any():
+            judged.add(fit, given.values[mine])
+    return judged.result(name or model, case="seen", n_given=n, folds=cut.folds, rule=rule)
+
+
+# ---------------------------------------------------------------- the family, by samples drawn from the fit
+
+
+def _few_parameters(model: Density, given: Rows) -> bool:
+    return not isinstance(model, Foreign) and model._refitted(given.values) is not None
+
+
+def _family(
+    model: Density, given: Rows, rng: np.random.Generator, say: Callable[[str], None]
+) -> Replicates | None:
+    """Return the bootstrap of a model of few parameters; None where it is not one, or would take too long."""
+    n, d = given.values.shape
+    size = len(model.params_.get("weights", (1.0,))) * (d + 1) * (d + 2) // 2
+    if isinstance(model, Foreign) or n * size > MOST_WORK or n < 2 * d:
+        return None
+    return replicates(model, given.values, given.columns, rng.spawn(1)[0], say=say)
+
+
+def _of_family(
+    model: Density, given: Rows, found: Replicates, rng: np.random.Generator, random_state: Any, rule: Rule
+) -> Check:
+    """Return the check of a family."""
+    n, d = given.values.shape
+    plain = replace(given.columns, container="array")
+    streams = rng.spawn(3)
+    drawn = _as_if_new(model, n, plain, streams[0])
+    told_too = n >= LEAST_TOLD
+    each = LEVEL / (2 + (d > 1) + told_too)
+    p_values = {name: p_value(values) for name, values in found.statistics.items()}
+    told = classifier_test(given.values, drawn, streams[1], each, names=_names(plain)) if told_too else None
+    if told is not None:
+        p_values["classifier"] = told.p_value
+    energy = None
+    if d > 1:
+        some = np.sort(streams[2].choice(n, min(n, MOST_PAIRED), replace=False))
+        energy = energy_test(given.values[some], drawn[some], streams[2], each)
+        energy = replace(
+            energy,
+            share=float(found.energy[0]),
+            limit=found.energy_limit(each),
+            p_value=p_values["energy"],
+            n=n,
+            m=len(drawn),
+        )
+    low, high = found.bands(each)
+    heights = log_density(model, given.values)
+    curves = [
+        curve_of(
+            "log density" if j == d else plain.label(j),
+            "draws" if j == d else "distribution function",
+            found.z,
+            found.counts[0, j],
+            (low[j], high[j]),
+            np.sort(heights if j == d else given.values[:, j]),
+            p_value(found.curves[:, j]),
+        )
+        for j in range(d + 1)
+    ]
+    return Check(
+        model=repr(model),
+        columns=tuple(curves[:d]),
+        rank=curves[d],
+        energy=energy,
+        told=told,
+        mass=None,
+        case="family",
+        n=n,
+        n_given=n,
+        folds=0,
+        samples=len(found.counts) - 1,
+        draws=len(drawn),
+        level=LEVEL,
+        p_values=p_values,
+        overlap=overlap_of(model, Given(given)),
+        notes=(),
+        random_state=random_state,
+        rule=rule,
+    )
+
+
+def _as_if_new(model: Density, n: int, plain: Columns, rng: np.random.Generator) -> Floats:
+    """Return n draws that rows can be held against as if both were new: of the fit to draws of the fit.
+
+    The model follows the rows in the directions of its parameters, so rows and its own draws agree too well:
+    what a classifier learns there from some of the rows, the others contradict. A fit to draws of the model
+    errs in these directions by as much as the model does, independently, and to first order rows and its
+    draws are then two samples of one distribution: a test of two samples keeps its level.
+    """
+    again = model._refitted(recorded(model, n, plain, rng))
+    assert again is not None
+    return recorded(again, n, plain, rng)
+
+
+def _names(columns: Columns) -> list[str]:
+    return [columns.label(j) for j in range(len(columns))]
 
 
 # ---------------------------------------------------------------- the rows; has the model seen them?

@@ -17,9 +17,21 @@ from ..threads import one_blas_thread
 from ..validation import Columns, Rows, restore, rows_to_fit
 from .calibration import Band, band, pit_counts, rank_counts
 
-__all__ = ["CalibrationCurve", "Given", "Tally", "log_density", "p_text", "percent"]
+__all__ = [
+    "CalibrationCurve",
+    "Given",
+    "Tally",
+    "cells",
+    "comparable",
+    "curve_of",
+    "log_density",
+    "p_text",
+    "percent",
+]
 
 Floats = NDArray[np.float64]
+
+MOST_TOLD = 5_000  # rows that are kept, and as many draws, to be compared as two samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,11 @@ class CalibrationCurve:
     low: Floats
     high: Floats
     x: Floats
+
+    def share_at(self, z: float) -> float:
+        """Return the share of the rows below the model's quantile z, between points of the grid by a line."""
+        ends = np.concatenate([[0.0], self.z, [1.0]]), np.concatenate([[0.0], self.share, [1.0]])
+        return float(np.interp(z, *ends))
 
     @property
     def sentence(self) -> str:
@@ -127,22 +144,18 @@ class Tally:
             self.bands = [band(self.n, None if is_exact else self.draws) for is_exact in exact]
             self.counts = [np.zeros(len(b.z), dtype=np.int64) for b in self.bands]
             self.seen = [[] for _ in self.bands]
-        drawn = None
-        if any(b.draws for b in self.bands):
-            m = math.ceil(self.draws * len(x) / self.n)
-            drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
-            drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
-        if drawn is not None and d > 1:
-            self._pair(x, drawn, rng.spawn(1)[0])
+        m = math.ceil(self.draws * len(x) / self.n)
+        drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
+        drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
+        self._pair(x, drawn, rng.spawn(1)[0])
         for j, cdf in enumerate(cdfs):
             if self.bands[j].draws is None and cdf is not None:
-                counts = pit_counts(x[:, j], cdf, self.bands[j].z, rng, _cells(self.columns, j))
+                counts = pit_counts(x[:, j], cdf, self.bands[j].z, rng, cells(self.columns, j))
             else:
-                assert drawn is not None
                 counts = rank_counts(x[:, j], drawn[:, j], self.bands[j].z, rng)
             self._count(j, counts, x[:, j])
-        if len(self.bands) > d and drawn is not None:
-            height, heights = _comparable(log_density(judge, x), log_density(judge, drawn))
+        if len(self.bands) > d:
+            height, heights = comparable(log_density(judge, x), log_density(judge, drawn))
             self.impossible += int(np.isneginf(height).sum())
             self._count(d, rank_counts(height, heights, self.bands[d].z, rng), height)
 
@@ -151,31 +164,38 @@ class Tally:
         self.seen[j].append(values)
 
     def _pair(self, x: Floats, drawn: Floats, rng: np.random.Generator) -> None:
-        """Keep a share of the rows, and as many draws, for the energy distance."""
-        share = min(1.0, MOST_PAIRED / self.n)
+        """Keep a share of the rows, and as many draws, to compare them as two samples."""
+        share = min(1.0, MOST_TOLD / self.n)
         size = min(max(1, int(share * len(x))), len(drawn))
         # At random on both sides: rows may be sorted, and some samplers draw one component after another.
         self.pairs.append((x[rng.permutation(len(x))[:size]], drawn[rng.permutation(len(drawn))[:size]]))
 
+    def samples(self) -> tuple[Floats, Floats]:
+        """Return rows (n, d) that were judged and as many draws of their judges; of very many, some."""
+        x, drawn = (np.concatenate(part) for part in zip(*self.pairs, strict=True))
+        return x, drawn
+
     def energy(self, level: float, rng: np.random.Generator) -> Energy | None:
         """Return the energy distance of rows and draws in all columns together; None for a single column."""
-        if sum(len(x) for x, _ in self.pairs) < 2:
+        x, drawn = self.samples()
+        if len(self.columns) < 2 or len(x) < 2:
             return None
+        if len(x) > MOST_PAIRED:
+            x, drawn = (part[rng.choice(len(x), MOST_PAIRED, replace=False)] for part in (x, drawn))
         with one_blas_thread():
-            x, drawn = (np.concatenate(part) for part in zip(*self.pairs, strict=True))
             return energy_test(x, drawn, rng, level)
 
     def curves(
-        self, level: float, *, test: bool
+        self, column_level: float, rank_level: float, *, test: bool
     ) -> tuple[tuple[CalibrationCurve, ...], CalibrationCurve | None]:
-        """Return the columns' curves and the rank's, whose bands all hold with probability 1 - level."""
-        names = [self.columns.label(j) for j in range(len(self.columns))] + ["log density"]
-        each = level / len(self.bands)
+        """Return the columns' curves and the rank's; each band holds with probability 1 - its level."""
+        d = len(self.columns)
+        names = [self.columns.label(j) for j in range(d)] + ["log density"]
+        levels = [column_level] * d + [rank_level]
         made = []
         for j, b in enumerate(self.bands):
             values = np.sort(np.concatenate(self.seen[j]))
-            made.append(_curve(names[j], b, self.counts[j], values, each, test))
-        d = len(self.columns)
+            made.append(_curve(names[j], b, self.counts[j], values, levels[j], test))
         return tuple(made[:d]), made[d] if len(made) > d else None
 
 
@@ -184,29 +204,55 @@ def _curve(
 ) -> CalibrationCurve:
     """Return the curve of these counts; ``values`` are the rows' own, ascending."""
     low, high = b.limits(level)
-    share, gaps = counts / b.n, counts / b.n - b.z
-    outside = (counts < low) | (counts > high)
+    p = b.p_value(counts) if test else None
+    method = "draws" if b.draws else "distribution function"
+    return curve_of(name, method, b.z, counts, (low / b.n, high / b.n), values, p)
+
+
+def curve_of(
+    name: str,
+    method: str,
+    z: Floats,
+    counts: NDArray[np.int64],
+    limits: tuple[Floats, Floats],
+    values: Floats,
+    p: float | None,
+) -> CalibrationCurve:
+    """Return the curve of counts (K,) of rows with u <= z.
+
+    Parameters
+    ----------
+    limits : (low, high), ndarray (K,) each
+        The band of the shares.
+    values : ndarray (n,)
+        What the curve is about: the rows' values in the column, or their log densities; ascending.
+    p : float or None
+    """
+    n, (low, high) = len(values), limits
+    share = counts / n
+    gaps = share - z
+    outside = (share < low) | (share > high)
     # A cut between equal values is a random one: it can be pointed at only if no other is nearly as telling.
-    clean = values[np.clip(counts - 1, 0, b.n - 1)] < values[np.clip(counts, 0, b.n - 1)]
+    clean = values[np.clip(counts - 1, 0, n - 1)] < values[np.clip(counts, 0, n - 1)]
     telling = np.abs(gaps) * np.where(clean, 1.0, 0.5)
     k = int(np.argmax(np.where(outside, telling, -1.0) if outside.any() else telling))
     # Too many rows lie up to the last of them; too few lie below the first of the others.
-    x = values[np.clip(counts - (gaps > 0), 0, b.n - 1)]
+    x = values[np.clip(counts - (gaps > 0), 0, n - 1)]
     return CalibrationCurve(
         name=name,
-        method="draws" if b.draws else "distribution function",
+        method=method,
         statistic=float(np.abs(gaps).max()),
         gap=float(gaps[k]),
         at=float(x[k]),
         observed=float(share[k]),
-        expected=float(b.z[k]),
-        p_value=b.p_value(counts) if test else None,
+        expected=float(z[k]),
+        p_value=p,
         inside=not outside.any(),
-        half_width=float((high - low).max() / 2.0 / b.n),
-        z=b.z,
+        half_width=float((high - low).max() / 2.0),
+        z=z,
         share=share,
-        low=low / b.n,
-        high=high / b.n,
+        low=low,
+        high=high,
         x=x,
     )
 
@@ -216,7 +262,7 @@ def log_density(model: Density, x: Floats) -> Floats:
     return model.log_density(Given(Rows(x, model.params_.columns, 0)))
 
 
-def _comparable(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+def comparable(one: Floats, other: Floats) -> tuple[Floats, Floats]:
     """Return log densities without the last digits, which depend on the batch: equal rows must tie."""
     both = np.concatenate([one, other])
     size = np.abs(both[np.isfinite(both)])
@@ -241,7 +287,7 @@ def _distribution_function(model: Density, j: int) -> Callable[[Floats], Floats]
     return cdf
 
 
-def _cells(columns: Columns, j: int) -> Callable[[Floats], tuple[Floats, Floats]] | None:
+def cells(columns: Columns, j: int) -> Callable[[Floats], tuple[Floats, Floats]] | None:
     """Return the cells that recorded values of column j stand for; None for a continuous column."""
     decimals, dtype = columns.decimals[j], np.dtype(columns.dtypes[j])
     if decimals is None:
@@ -253,11 +299,11 @@ def _cells(columns: Columns, j: int) -> Callable[[Floats], tuple[Floats, Floats]
     elif dtype.kind in "iu":
         least, most = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
 
-    def cells(x: Floats) -> tuple[Floats, Floats]:
+    def ends(x: Floats) -> tuple[Floats, Floats]:
         # What lies beyond the range of a dtype is recorded as its end, so the cells there are open.
         return np.where(x <= least, -math.inf, x - half), np.where(x >= most, math.inf, x + half)
 
-    return cells
+    return ends
 
 
 def _plain(value: float) -> float | None:

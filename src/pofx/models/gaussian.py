@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri
 
 from ..core.density import Density, in_data_units
-from ..core.fitting import Outcome
+from ..core.fitting import Fit, Outcome
 from ..core.fold import Data, require_rows, require_spread
 from ..core.params import Params
 from ..core.units import Units
@@ -253,6 +253,23 @@ class Gaussian(Density):
             trace=tuple(t - constant for t in trace),
             search=tuple(search) if self.n_factors is None else None,
         )
+
+    def _refitted(self, x: np.ndarray) -> Gaussian | None:
+        if self.shrinkage is not None or self.covariance_type == "factor":
+            return None
+        again = Gaussian(self.covariance_type)
+        units, columns = self.params_.units, self.params_.columns
+        z = units.to(x)
+        moments = Moments.of(z, np.ones(len(z)), full=self.covariance_type == "full")
+        values: dict[str, Any] = {"mean": moments.mean}
+        if self.covariance_type == "full":
+            values["cholesky"] = np.linalg.cholesky(moments.covariance)
+        elif self.covariance_type == "diag":
+            values["variance"] = moments.covariance
+        else:
+            values["variance"] = _spherical(moments.covariance, units)
+        again._adopt(Params(values, units, columns), Fit.given())
+        return again
 
     def _bytes(self, n: int, d: int) -> int:
         if self.covariance_type == "full":

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr
 
-from ...core.fitting import Outcome
+from ...core.fitting import Fit, Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
 from ...core.units import Units
@@ -24,6 +24,7 @@ from ...maths.gaussian import LOG_2PI, slice_sd
 from ...validation import Columns, real_number, whole_number
 from . import gaps, parameters
 from . import noise as uniform
+from .again import climbed
 from .centred import component_logs, log_sum_exp
 from .expanded import n_features
 from .fit import fit_mixture
@@ -48,6 +49,7 @@ __all__ = ["GaussianMixture"]
 
 ALL_UP_TO = 10  # columns up to which covariance_type="auto" compares all fourteen structures
 MOST_AUTO = 9  # components that n_components="auto" tries
+REFIT_TOL = 1e-3  # nats that a refit in a bootstrap may leave: nothing beside what a sample's error costs
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
 
@@ -362,6 +364,19 @@ class GaussianMixture(Use):
             leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
             noise=bool(self.noise),
         )
+
+    def _refitted(self, x: np.ndarray) -> GaussianMixture | None:
+        params = self.params_
+        if (
+            self.noise
+            or self.prior is not None
+            or structure(params.covariance_type).name.startswith("factors")
+        ):
+            return None
+        values = climbed(params, params.units.to(x), tol=REFIT_TOL, max_iter=int(self.max_iter))
+        again = GaussianMixture(len(values["weights"]), covariance_type=params.covariance_type)
+        again._adopt(Params(values, params.units, params.columns), Fit.given())
+        return again
 
     def _start(
         self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]

@@ -476,7 +476,7 @@ def test_bad_input_is_refused(gaussian: pofx.Gaussian, table: pofx.Table) -> Non
         ({"columns": [0, 0]}, "different columns"),
         ({"columns": 0, "fill": True}, "two columns"),
         ({"by": ["a"]}, "one label for each"),
-        ({"by": "species"}, "no such column"),
+        ({"by": "species"}, "is no column of the data"),
         ({"truth": 3}, "truth="),
         ({"truth": pofx.worlds.gaussian()}, "they must agree"),
     ):

@@ -118,6 +118,13 @@ class Columnar:
                     "damaged."
                 )
 
+    def cells_of(self, j: int) -> Iterator[list[str]]:
+        """Yield the values of column j as text, block by block; "" where one is missing."""
+        with self._open() as file:
+            for batch in self._batches(file, [self.names[j]]):
+                values = batch.column(batch.schema.get_field_index(self.names[j])).to_pylist()
+                yield ["" if value is None else str(value) for value in values]
+
     def _batches(self, file: Any, names: list[str]) -> Iterator[Any]:
         rows = min(_ROWS, max(1024, 2**22 // max(1, len(names))))
         if self.kind == "Parquet":

@@ -125,6 +125,14 @@ class TextTable:
             raise FileError(f"{self.place.shown} has a header but no rows: {names}.")
         self._say_doubts()
 
+    def cells_of(self, j: int) -> Iterator[list[str]]:
+        """Yield the cells of column j as they are written, block by block."""
+        for rows, lines in itertools.chain([self._head], self._records):
+            if rows:
+                self._check_widths(rows, lines)
+                self.n += len(rows)
+                yield [row[j].strip() for row in rows]
+
     # ---------------------------------------------------------------- lines to records
 
     def _split(self) -> Iterator[Records]:

@@ -21,6 +21,7 @@ from pofx.show.figure import (
     Residuals,
     Shades,
 )
+from pofx.show.labels import label_places
 from pofx.show.marks_tables import draw_boxes, draw_intervals, draw_residuals, squares
 from pofx.show.theme import Theme
 
@@ -193,8 +194,9 @@ def _regions(axes: Axes, mark: Regions, theme: Theme, *, small: bool, filled: bo
     )
     if mark.role != "truth" and not small:
         words = {level: f"{100 * mark.masses[k]:.3g} %" for level, k in zip(levels, kept, strict=True)}
+        places = label_places(axes, lines.allsegs, theme.small)
         for text in axes.clabel(
-            lines, fmt=words, fontsize=theme.small, inline=True, inline_spacing=4, zorder=3
+            lines, fmt=words, fontsize=theme.small, inline=True, inline_spacing=4, zorder=3, manual=places
         ):
             text.set_bbox({"fc": theme.paper, "ec": "none", "alpha": 0.7, "pad": 0.8})
 

@@ -75,16 +75,15 @@ def _groups(data: Any, by: Any, n: int) -> Groups:
         try:
             by = data[by] if isinstance(by, str) or not isinstance(data, np.ndarray) else data[:, by]
         except (KeyError, IndexError, TypeError, ParameterError) as error:
-            raise ParameterError(
-                f"by={by!r}: the data have no such column; give the labels themselves, one per row."
-            ) from error
+            aside = getattr(data, "set_aside", {}).get(by)
+            why = f"was set aside ({aside})" if aside else "is no column of the data"
+            raise ParameterError(f"by={by!r} {why}; give the labels themselves, one per row.") from error
     elif hasattr(by, "name"):
         title = printable(by.name) if by.name else ""
     labels = np.asarray(by)
     if labels.ndim != 1 or len(labels) != n:
         raise ParameterError(f"by= needs one label for each of the {n:,} rows; got shape {labels.shape}.")
-    texts = np.array([_text(v) for v in labels.tolist()])
-    names, of, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    names, of, counts = _distinct(labels)
     if len(names) > MOST_GROUPS:
         # the largest keep their names; ties by name
         order = np.lexsort((names, -counts))[: MOST_GROUPS - 1]
@@ -95,7 +94,21 @@ def _groups(data: Any, by: Any, n: int) -> Groups:
     return Groups(of.astype(np.int64), tuple(map(str, names)), title)
 
 
+def _distinct(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the different labels as texts, ascending, which of them each row has, and their counts."""
+    try:  # texts only of labels that differ: there may be very many rows
+        values, which = np.unique(labels, return_inverse=True)
+    except TypeError:  # of several types, which have no order
+        values, which = labels, np.arange(len(labels))
+    texts = np.array([_text(v) for v in values.tolist()])
+    names, back = np.unique(texts, return_inverse=True)
+    of = back[which.reshape(-1)]
+    return names, of, np.bincount(of, minlength=len(names))
+
+
 def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "(none)"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return printable(value)

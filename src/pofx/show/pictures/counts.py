@@ -34,15 +34,26 @@ def bars(x: Array, low: float, high: float, label: str, of: int | None = None) -
     """The histogram of a column between two values, with edges between what the column can record.
 
     Bins are half as wide as Freedman and Diaconis would have them: the eye averages over neighbours, and
-    sees what an optimal bin hides. Heights are shares of ``of`` rows (all, by default) per unit.
+    sees what an optimal bin hides. Their scale is the shortest interval that holds half of the rows, which
+    is the interquartile range of a single bump, and not the distance between two. Heights are shares of
+    ``of`` rows (all, by default) per unit.
     """
     seen = x[(x >= low) & (x <= high)]
     some = seen[few(seen, SOME_ROWS)]
     width = 0.5 * rule_width("fd", Sample.of(some, np.ones(len(some))))
+    width *= _single_bump(np.sort(some))
     width *= (len(some) / len(seen)) ** (1 / 3)  # the rule's own way with the number of rows
     edges = _edges(seen, some, max(width, float(np.ptp(seen)) / MOST_BARS))
     counts, _ = np.histogram(seen, edges)
     return Bars(edges, (counts / ((of or len(x)) * np.diff(edges))).astype(float), label)
+
+
+def _single_bump(ascending: Array) -> float:
+    """Return the shortest interval that holds half of the values, over the one between the quartiles."""
+    half = len(ascending) // 2
+    middle = float(np.subtract(*np.quantile(ascending, [0.75, 0.25])))
+    shortest = float((ascending[half:] - ascending[: len(ascending) - half]).min())
+    return shortest / middle if 0.0 < shortest < middle else 1.0
 
 
 def cells(rows: Array, axes: list[Axis], label: str) -> Cells:

@@ -276,10 +276,10 @@ def test_progress_names_each_fold(rows: np.ndarray) -> None:
     said: list[str] = []
     pofx.compare([pofx.Gaussian()], rows, folds=3, progress=said.append)
     assert said == [
-        "Gaussian: fold 1 of 3",
-        "Gaussian: fold 2 of 3",
-        "Gaussian: fold 3 of 3",
-        "Gaussian: all rows",
+        "Gaussian: fold 1 of 3 (fit 1 of 4)",
+        "Gaussian: fold 2 of 3 (fit 2 of 4)",
+        "Gaussian: fold 3 of 3 (fit 3 of 4)",
+        "Gaussian: all rows (fit 4 of 4)",
     ]
 
 

@@ -5,49 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from ..core.density import Density
 from ..optional import need
 from ..validation import one_of
 from .family import Family
-from .heldout import HeldOut, Split, paired_difference, t_quantile
+from .foreign import Foreign
+from .forms import SCHEMA, as_dict, as_html, as_text, frame_records, number
+from .heldout import HeldOut, Split, paired
+from .ranking import Entry
 
-__all__ = ["SCHEMA", "Comparison", "Entry", "Gain"]
-
-SCHEMA = "pofx.compare/1"
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A row of the table: a model's held-out record beside the leader's.
-
-    ``difference`` is this model's mean minus the leader's, nats per row (0 for the leader), and
-    ``difference_error`` its paired standard error. ``close`` says that it is within one such standard
-    error of the leader or above. ``barred`` says why it can be neither leader nor best.
-    """
-
-    held_out: HeldOut
-    rank: int
-    difference: float
-    difference_error: float
-    close: bool
-    barred: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The model's name in the comparison."""
-        return self.held_out.name
-
-    @property
-    def empty(self) -> str:
-        """How many rows have density zero, in words; "" for none."""
-        record = self.held_out
-        if not record.outside:
-            return ""
-        where = "in empty cells" if record.name.startswith("Histogram") else "where its density is zero"
-        return f"{record.outside:,} of {len(record.log_density):,} rows {where}"
+__all__ = ["SCHEMA", "Comparison", "Entry", "Gain", "number", "times"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +51,11 @@ class Comparison:
     best_name, leader_name : str
         Names of that model and of the one with the highest mean held-out score.
     table : tuple of Entry
-        Every model, best mean first; then those that cannot win, and those that failed, with the reason.
+        Every model, best mean first; then those that cannot win, those that were dropped early, what is
+        shown for comparison (one Gaussian that was added, the truth), and those that failed, with the reason.
     models : dict
-        The models as given, by name, unfitted.
+        The models as given, by name, unfitted, with those that were added; a density with given parameters
+        as it is.
     split : Split
         The rows and how they were held out.
     data : the rows as the caller gave them
@@ -119,32 +90,43 @@ class Comparison:
         """
         if name == self.best_name:
             return self.best
+        if self[name].role in ("given", "truth"):
+            model = self.models[name]
+            return Foreign(model.model, self.split.rows.columns) if isinstance(model, Foreign) else model
         if name not in self._fits:
             self._fits[name] = self.split.fit(self.models[name])
         return self._fits[name]
 
     @property
+    def best_entry(self) -> Entry:
+        """The best model's row of the table."""
+        return self[self.best_name]
+
+    @property
+    def truth(self) -> Entry | None:
+        """The row of the truth, where it is known and could be asked."""
+        return next((e for e in self.table if e.role == "truth" and not e.held_out.failure), None)
+
+    @property
     def baseline(self) -> str | None:
         """The name of the one Gaussian in the table; None where there is none that worked."""
         plain = [
-            entry.name
+            entry
             for entry in self.table
-            if type(self.models[entry.name]).__name__ == "Gaussian" and not entry.held_out.failure
+            if type(self.models[entry.name]).__name__ == "Gaussian"
+            and not (entry.held_out.failure or entry.role == "truth")
         ]
-        return min(plain, key=len) if plain else None
+        return min(plain, key=_plainness(self.models)).name if plain else None
 
     @property
     def gain(self) -> Gain | None:
         """What the best model gains on one Gaussian per unseen row; None where that has no meaning."""
         if self.baseline is None or self.baseline == self.best_name:
             return None
-        one, other = self[self.best_name].held_out, self[self.baseline].held_out
-        nats, error = paired_difference(one, other)
-        if not math.isfinite(nats):
+        found = paired(self[self.best_name].held_out, self[self.baseline].held_out)
+        if not math.isfinite(found.value):
             return None
-        n = len(self.split.part) if self.split.weights is None else float(self.split.weights.sum())
-        reach = t_quantile(0.95, n) * error
-        return Gain(nats, error, nats - reach, nats + reach)
+        return Gain(found.value, found.error, *found.interval())
 
     @property
     def headline(self) -> str:
@@ -155,6 +137,11 @@ class Comparison:
                 f"{text} A row that it has not seen is {gain.words} under it as under one Gaussian: "
                 f"{gain.nats:+.3f} ± {gain.standard_error:.3f} nats per row."
             )
+        if gain is not None and self[self.baseline or ""].role == "baseline":
+            return (
+                f"{text} But one Gaussian, which was not among the models, gives unseen rows "
+                f"{-gain.nats:.3f} ± {gain.standard_error:.3f} nats more."
+            )
         mean = _nats(self[self.best_name].held_out)
         alone = self.best_name == self.baseline and len(self.table) > 1
         more = ", and no other model is better by more than chance" if alone else ""
@@ -164,13 +151,12 @@ class Comparison:
     def reason(self) -> str:
         """Why this one and not the next: the paired difference."""
         best = self[self.best_name]
-        numbers = [e for e in self.table if e.name != self.best_name and not e.held_out.failure]
         if self.best_name != self.leader_name:
             return (
                 f"{self.leader_name} gives {-best.difference:.3f} more per row, which is within one standard "
                 f"error ({best.difference_error:.3f}), and is less simple."
             )
-        able = [e for e in numbers if not e.barred]
+        able = [e for e in self.table if e.name != self.best_name and e.able]
         if not able:
             return ""
         second = able[0]
@@ -182,116 +168,39 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one paragraph: headline, reason, what BIC says, and who was barred."""
+        """The verdict in one paragraph: headline, reason, the truth, what BIC says, and who was barred."""
         barred = [f"{e.name} was barred: {e.barred}." for e in self.table if e.barred]
         family = [] if self.family is None else [self.family.sentence]
-        return " ".join(filter(None, [self.headline, self.reason, *family, *barred]))
+        return " ".join(filter(None, [self.headline, self.reason, self._beside_truth(), *family, *barred]))
+
+    def _beside_truth(self) -> str:
+        best = self.best_entry
+        if self.truth is None or best.kl is None:
+            return ""
+        if best.kl == 0.0 and best.kl_error == 0.0:
+            return "It is the truth."
+        if math.isinf(best.kl):
+            return "The truth gives infinitely many nats more."
+        error = "" if best.kl_error is None else f" ± {best.kl_error:.3f}"
+        return f"The truth itself gives {best.kl:.3f}{error} nats per row more, its divergence (KL) from it."
 
     # ---------------------------------------------------------------- other forms
 
-    def _lines(self) -> list[tuple[str, ...]]:
-        lines: list[tuple[str, ...]] = [("model", "held-out nats/row", "s.e.", "to leader", "s.e.", "")]
-        for entry in self.table:
-            record = entry.held_out
-            if record.failure:
-                lines.append((entry.name, "failed", "", "", "", record.failure))
-                continue
-            leads = entry.name == self.leader_name
-            mark = "best" if entry.name == self.best_name else "leader" if leads else ""
-            mark = "barred" if entry.barred else mark
-            score = number(record.mean) + (f" ({entry.empty})" if entry.empty else "")
-            note = ", ".join(filter(None, [mark, f"median {number(record.median)}" * bool(entry.empty)]))
-            gap, doubt = ("", "") if leads else (number(entry.difference), number(entry.difference_error))
-            lines.append((entry.name, score, number(record.standard_error), gap, doubt, note))
-        return lines
-
-    def _title(self) -> str:
-        rows = f"{len(self.split.part):,} rows, each held out once in {self.split.folds} folds"
-        if self.split.weights is not None:
-            rows += f" (weights of sum {self.split.weights.sum():,.6g})"
-        return f"{rows}; higher is better."
-
-    def _doubts(self) -> list[str]:
-        return [f"{entry.name}: {doubt}" for entry in self.table for doubt in entry.held_out.doubts]
-
     def __str__(self) -> str:
         """Return the table as text: nats per row, higher is better."""
-        lines = self._lines()
-        widths = [max(len(line[i]) for line in lines) for i in range(5)]
-        text = [
-            "  ".join(
-                [line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in range(1, 5)), line[5]]
-            ).rstrip()
-            for line in lines
-        ]
-        return "\n".join([self._title(), *text, *self._doubts(), self.sentence])
+        return as_text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        names, *lines = self._lines()
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in names)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in lines
-        )
-        said = "".join(f"<p><small>{escape(text)}</small></p>" for text in self._doubts())
-        return (
-            f'<div class="pofx-compare"><p>{escape(self._title())}</p><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table><p>{escape(self.sentence)}</p>{said}</div>"
-        )
-
-    def _records(self) -> list[dict[str, Any]]:
-        records = []
-        for entry in self.table:
-            record = entry.held_out
-            low, high = record.interval()
-            records.append(
-                {
-                    "name": entry.name,
-                    "mean": _finite(record.mean),
-                    "standard_error": _finite(record.standard_error),
-                    "low": _finite(low),
-                    "high": _finite(high),
-                    "median": _finite(record.median),
-                    "impossible_rows": record.outside,
-                    "taken_off_for_ties": _finite(record.taken_off),
-                    "difference": _finite(entry.difference),
-                    "difference_standard_error": _finite(entry.difference_error),
-                    "within_one_standard_error": entry.close,
-                    "n_parameters": _finite(record.n_parameters),
-                    "barred": entry.barred,
-                    "failure": record.failure,
-                    "doubts": list(record.doubts),
-                }
-            )
-        return records
+        return as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data (schema pofx.compare/1): numbers, or None where there is no finite one."""
-        gain = self.gain
-        return {
-            "schema": SCHEMA,
-            "best": self.best_name,
-            "leader": self.leader_name,
-            "sentence": self.sentence,
-            "gain_over_gaussian": None
-            if gain is None
-            else {
-                "nats": gain.nats,
-                "standard_error": _finite(gain.standard_error),
-                "low": _finite(gain.low),
-                "high": _finite(gain.high),
-            },
-            "rows": len(self.split.part),
-            "rows_dropped": self.split.rows.dropped,
-            "sum_of_weights": None if self.split.weights is None else float(self.split.weights.sum()),
-            "columns": [self.split.rows.columns.label(j) for j in range(len(self.split.rows.columns))],
-            "folds": self.split.folds,
-            "random_state": self.random_state if isinstance(self.random_state, int) else None,
-            "unit": "nats per row",
-            "models": self._records(),
-            "family": None if self.family is None else self.family.to_dict(),
-        }
+        """Return plain data (schema pofx.compare/1): numbers, or None where there is no finite one.
+
+        What the clock said stands in ``run`` alone; all else is the same for the same rows and seed.
+        """
+        return as_dict(self)
 
     def to_frame(self, kind: str | None = None) -> Any:
         """Return the table as a DataFrame, one row per model, numbers or missing values.
@@ -305,11 +214,8 @@ class Comparison:
         MissingExtraError
             if that library is not installed.
         """
-        records = self._records()
-        columns = {
-            key: ["; ".join(r[key]) if isinstance(r[key], list) else r[key] for r in records]
-            for key in records[0]
-        }
+        records = frame_records(self)
+        columns = {key: [record[key] for record in records] for key in records[0]}
         origin = getattr(self.data, "origin", None) or self.split.rows.columns.container
         usual = origin if origin in ("pandas", "polars", "pyarrow") else "pandas"
         kind = one_of(kind or usual, "kind", ("pandas", "polars", "pyarrow"))
@@ -326,16 +232,14 @@ def times(nats: float, digits: int = 2) -> str:
     return f"{value:,.{places}f}"
 
 
-def number(value: float) -> str:
-    """Return three decimals, "−inf", or nothing."""
-    if math.isnan(value):
-        return ""
-    return f"{value:.3f}" if math.isfinite(value) else ("−inf" if value < 0 else "inf")
-
-
 def _nats(record: HeldOut) -> str:
     return f"{number(record.mean)} ± {number(record.standard_error)}".removesuffix(" ± ")
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _plainness(models: Mapping[str, Density]) -> Any:
+    """Sort key: a full covariance first, then the shortest name."""
+
+    def key(entry: Entry) -> tuple[bool, int]:
+        return getattr(models[entry.name], "covariance_type", "full") != "full", len(entry.name)
+
+    return key

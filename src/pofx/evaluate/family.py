@@ -9,13 +9,13 @@ an approximation; held-out rows see the thing itself, with noise. Both are told.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.density import Density
 from ..core.estimator import unfitted
-from .heldout import HeldOut, Split, held_out, paired_difference
+from .heldout import HeldOut, Split, held_out, paired_difference, steps_of
 
 __all__ = ["Family", "Rival", "family_of"]
 
@@ -157,7 +157,7 @@ def family_of(
     n, d = cut.rows.values.shape
     if rivals and n * d * d <= MOST_WORK:
         near = [r for r in sizes.values() if r.behind < NEAR and r is not chosen][:MOST_RIVALS]
-        sizes |= _held_out(model, chosen, near, cut, say)
+        sizes |= _held_out(model, record, chosen, near, cut, say)
     per_fold = tuple(len(fit.params_.weights) for fit in record.models if "weights" in fit.params_)
     by_size = tuple(sizes[k] for k in sorted(sizes))
     return Family(chosen, made[1] if len(made) > 1 else None, by_size, per_fold)
@@ -167,8 +167,21 @@ def _usable(row: Mapping[str, Any]) -> bool:
     return {"n_components", "covariance_type", "bic"} <= set(row) and bool(row.get("regular"))
 
 
+def _best(search: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return min(filter(_usable, search), key=lambda row: float(row["bic"]), default=None)
+
+
+def _is(row: Mapping[str, Any], rival: Rival) -> bool:
+    return (row["n_components"], row["covariance_type"]) == (rival.n_components, rival.covariance_type)
+
+
 def _held_out(
-    model: Density, chosen: Rival, near: list[Rival], cut: Split, say: Callable[[str], None]
+    model: Density,
+    record: HeldOut,
+    chosen: Rival,
+    near: list[Rival],
+    cut: Split,
+    say: Callable[[str], None],
 ) -> dict[int, Rival]:
     """Hold out the chosen candidate and its rivals, their sizes and structures held."""
     if not near:
@@ -179,7 +192,14 @@ def _held_out(
         models[_named(rival)] = held.set_params(
             n_components=rival.n_components, covariance_type=rival.covariance_type
         )
-    records = {record.name: record for record in held_out(models, cut, say)}
+    # Where a fold chose the same by itself, that fit is there already.
+    same = {
+        k: step
+        for k, step in steps_of(record, cut).items()
+        if step.fit.search and (best := _best(step.fit.search)) and _is(best, chosen)
+    }
+    known = {_named(chosen): same}
+    records = {record.name: record for record in held_out(models, cut, say, known=known)[0]}
     out = {}
     for rival in near:
         gap, error = paired_difference(records[_named(rival)], records[_named(chosen)])

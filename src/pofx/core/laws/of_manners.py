@@ -53,8 +53,9 @@ def save_and_load(case: Case) -> None:
 def _nested(model: Density) -> Iterator[Density]:
     yield model
     for value in model.get_params(deep=False).values():
-        if isinstance(value, Density):
-            yield from _nested(value)
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, Density):
+                yield from _nested(inner)
 
 
 def inputs_untouched(case: Case) -> None:

@@ -20,6 +20,7 @@ from pofx.cli.options import (
 )
 from pofx.cli.output import clean, emit, json_text, may_write, progress, say, show
 from pofx.cli.plan import print_plan
+from pofx.cli.ran import Run
 from pofx.cli.rows import Asked
 from pofx.cli.strictness import doubts, judged
 
@@ -33,6 +34,12 @@ __all__ = ["command"]
 )
 @reads(missing="drop")
 @click.option("-o", "--output", metavar="FILE", help="The HTML file; by default <stem>-report.html here.")
+@click.option(
+    "--points/--no-points",
+    default=True,
+    help="Whether up to 2,000 rows are drawn as dots (more are counted in cells); --no-points draws and "
+    "quotes no single row.",
+)
 @weight_kind_option
 @seed_option
 @json_option
@@ -42,6 +49,7 @@ __all__ = ["command"]
 def report(
     asked: Asked,
     output: str | None,
+    points: bool,
     weight_kind: str | None,
     seed: int,
     as_json: bool,
@@ -52,8 +60,10 @@ def report(
     """Compare four models on held-out rows and write what there is to know as one HTML file.
 
     Prints the table and the verdict. A report of an earlier run is replaced. "-o -" writes the HTML to
-    standard output.
+    standard output. --json prints all that the report says, with date, seconds and memory, which the page
+    does not hold: the same rows, seed and version give the same bytes.
     """
+    run = Run()
     target = output or f"{asked.stem}-report.html"
     if output and output != "-" and Path(output).suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"report writes HTML: give -o a name that ends in .html, not {output!r}.")
@@ -63,28 +73,27 @@ def report(
     set_weight_kind(models.values(), weight_kind)
     if plan:
         return print_plan("report", asked, list(models.values()), folds=5, as_json=as_json)
-    from pofx.show.report import is_ours, render
-    from pofx.show.report import report as write
+    from pofx.show.report import html, is_ours, record, tell, write
 
     may_write(target, asked.files(), force=force, ours=is_ours)
     result, table = judge(models, asked, seed=seed)
     source = None if asked.data[0] == "-" else asked.data[0]  # what came through a pipe is gone
     words = asked.words(dropped=table.dropped > 0)
     with progress() as step:
-        if target == "-":
-            html = render(result, title=asked.stem, source=source, words=words, progress=step)
-        else:
-            write(result, target, source=source, words=words, force=True, progress=step)
-    told = verdict(result, table)
+        told = tell(result, title=asked.stem, source=source, words=words, points=points, progress=step)
+        if target != "-":
+            write(told, target)
+    said = verdict(result, table)
     if target == "-":
-        show(told.rstrip("\n"))
-        emit(html)
+        show(said.rstrip("\n"))
+        emit(html(told))
     elif as_json:
-        emit(json_text({**result.to_dict(), "output": target}))
+        emit(json_text(record(told, run.record(target))))
     else:
-        emit(clean(told))
+        emit(clean(said))
     if target != "-":
         say(f"wrote {target}")
+    say(run.sentence())
     return judged(strict, converged=result.best.fit_.converged, doubtful=doubts(result))
 
 

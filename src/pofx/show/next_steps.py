@@ -14,6 +14,7 @@ from pofx.evaluate.compare import Comparison
 
 __all__ = ["invocation", "next_steps"]
 
+MOST_WORDS = 1_000  # characters that name the rows: a command with a thousand files in it is no help
 KINDS = {"Gaussian": "gaussian", "GaussianMixture": "mixture", "KDE": "kde", "Histogram": "histogram"}
 
 
@@ -43,13 +44,13 @@ def next_steps(
     model = result.models[result.best_name]
     kind = KINDS.get(type(model).__name__)
     usual = not set(model._changed_parameters()) - {"random_state"}
-    if source is None or kind is None or not usual:
+    words = list(words or [source or ""])
+    if source is None or kind is None or not usual or len(shlex.join(words)) > MOST_WORDS:
         return [
             ("Keep the model (in Python)", 'result.best.save("model.pofx")'),
             ("Score rows and draw new ones", "result.best.log_density(rows); result.best.sample(1000)"),
         ]
     start = command or invocation()
-    words = list(words or [source])
     stem = _stem(source)
     kept, drawn, scored, shown = (
         shlex.quote(f"{stem}{end}") for end in (".pofx", "-drawn.csv", "-scores.csv", ".png")

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import math
 import re
+from html import escape
 
 from pofx.evaluate.compare import Entry
 
-__all__ = ["CSS", "MARK", "Whiskers", "minus", "number", "pm"]
+__all__ = [
+    "CSS",
+    "MARK",
+    "MOST_POINTS",
+    "Whiskers",
+    "label",
+    "minus",
+    "number",
+    "number_in_words",
+    "pm",
+    "short",
+    "text",
+]
+
+MOST_POINTS = 2_000  # rows, above which only aggregates are drawn
+MOST_TEXT = 2_000  # characters of one paragraph: names in it may be of any length
 
 # By this a file is known as ours, and may be replaced by a newer report.
 MARK = '<meta name="generator" content="pofx report">'
@@ -35,6 +51,8 @@ li { margin: .35rem 0; }
 small { font-size: .84em; color: var(--muted); font-weight: 400; }
 .verdict, .card, .sheet { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
 .verdict { margin: 1.5rem 0 0; padding: 1.1rem 1.35rem; border-left: 5px solid var(--good); }
+.verdict.is-usable { border-left-color: var(--fair); }
+.verdict.is-fails { border-left-color: var(--bad); }
 .verdict .lead { font-size: 1.14rem; line-height: 1.45; font-weight: 600; }
 .verdict p { font-size: .97rem; }
 .verdict p:last-child, .card p:last-child { margin-bottom: 0; }
@@ -42,7 +60,7 @@ small { font-size: .84em; color: var(--muted); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .5rem .6rem; text-align: left; vertical-align: middle; }
 thead th { color: var(--muted); font-weight: 600; font-size: .84rem; line-height: 1.35;
-           vertical-align: bottom; }
+           vertical-align: bottom; overflow-wrap: normal; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
 .n { text-align: right; }
@@ -55,7 +73,7 @@ td.n .why { white-space: normal; display: inline-block; max-width: 15rem; }
 .fair { color: var(--fair); background: var(--fair-ground); }
 .bad { color: var(--bad); background: var(--bad-ground); }
 .plain { color: var(--muted); background: var(--ground); border: 1px solid var(--line); }
-.whisker { width: 170px; max-width: 100%; height: 18px; display: block; }
+.whisker { width: 130px; max-width: 100%; height: 18px; display: block; }
 .whisker .zero { stroke: var(--line); stroke-width: 1.5; }
 .whisker .se2 { stroke: var(--accent); stroke-width: 1.2; opacity: .55; }
 .whisker .se1 { stroke: var(--accent); stroke-width: 3.4; opacity: .55; }
@@ -67,6 +85,19 @@ td.n .why { white-space: normal; display: inline-block; max-width: 15rem; }
 .findings .why { display: block; margin-top: .15rem; }
 .card { padding: 1.05rem 1.25rem; margin: 0 0 1rem; break-inside: avoid; }
 .card > p { font-size: .95rem; }
+.card > p.why { font-size: .87rem; }
+.own { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 2fr); gap: 1.2rem; margin-top: .9rem; }
+.own.table { grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
+.own > * { min-width: 0; }
+.own p { margin-bottom: .4rem; }
+table.small { font-size: .82rem; align-self: start; }
+table.small th, table.small td { padding: .22rem .4rem; overflow-wrap: normal; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.2rem; margin: 0;
+     font-size: .9rem; }
+dt { font-weight: 600; }
+dd { margin: 0; color: var(--muted); }
+dl + h3, ul + h3, p + h3 { margin: 1.2rem 0 .5rem; }
+caption { text-align: left; color: var(--muted); font-size: .82rem; padding: 0 .5rem .2rem; }
 .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 1rem; margin: 0 0 .8rem; }
 figure { margin: 0; min-width: 0; }
 figure.two { grid-column: span 2; }
@@ -90,6 +121,9 @@ figcaption { color: var(--muted); font-size: .82rem; line-height: 1.4; margin-to
 .plot .more1 { fill: var(--more); fill-opacity: .25; } .plot .less1 { fill: var(--less); fill-opacity: .25; }
 .plot .more2 { fill: var(--more); fill-opacity: .55; } .plot .less2 { fill: var(--less); fill-opacity: .55; }
 .plot .more3 { fill: var(--more); fill-opacity: 1; } .plot .less3 { fill: var(--less); fill-opacity: 1; }
+details { margin-top: .8rem; }
+summary { cursor: pointer; font-size: .93rem; }
+details > .sheet { margin-top: .6rem; }
 .steps { list-style: none; padding: 0; }
 .steps li { margin: .7rem 0; }
 code, pre { font: .87rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
@@ -98,9 +132,9 @@ code, pre { font: .87rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu S
 pre { margin: .25rem 0 0; padding: .5rem .8rem; background: var(--paper); border: 1px solid var(--line);
       border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .how { color: var(--muted); font-size: .92rem; }
-@media (max-width: 46rem) {
+@media screen and (max-width: 46rem) {
   main { padding: 1.4rem .8rem 3rem; }
-  .panels { grid-template-columns: minmax(0, 1fr); }
+  .panels, .own, .own.table, dl { grid-template-columns: minmax(0, 1fr); }
   figure.two { grid-column: auto; }
   .wide-only { display: none; }
   th, td { padding: .45rem .35rem; }
@@ -113,11 +147,14 @@ pre { margin: .25rem 0 0; padding: .5rem .8rem; background: var(--paper); border
           --bad: #f3a496; --bad-ground: #44211b; --more: #f08a45; --less: #5aa0e6; }
 }
 @media print {
+  details::details-content { content-visibility: visible; display: block; block-size: auto; }
   :root { --ink: #1f2933; --muted: #4c5660; --line: #c9d1d9; --paper: #ffffff; --ground: #ffffff;
           --accent: #0b62a8; --good: #12714b; --bad: #a02c1c; --fair: #7a5200; --more: #d9641c;
           --less: #3b7fc4; --good-ground: #dcf3e7; --fair-ground: #fdf0d2; --bad-ground: #fbe1dc; }
   main { max-width: none; padding: 0; }
-  body { font-size: 12px; }
+  body { font-size: 11px; }
+  h2, h3, summary { break-after: avoid; }
+  figure, tr, .findings li, .steps li { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
@@ -126,6 +163,30 @@ pre { margin: .25rem 0 0; padding: .5rem .8rem; background: var(--paper); border
 def minus(text: str) -> str:
     """Give negative numbers the sign that is as wide as a plus; names with hyphens keep theirs."""
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def text(words: str) -> str:
+    """Return words as HTML: escaped, with minus signs, and of bounded length."""
+    return escape(minus(short(words, MOST_TEXT)))
+
+
+def short(words: str, most: int = 60) -> str:
+    """Return words with the middle left out where they are too long."""
+    return words if len(words) <= most else f"{words[: most - 16]}…{words[-15:]}"
+
+
+def label(name: str, most: int = 60) -> str:
+    """Return a name as it stands in the page: of bounded length, without control characters."""
+    return short("".join(c if c.isprintable() else " " for c in name), most)
+
+
+def number_in_words(value: float, width: float) -> str:
+    """Return a number with as many digits as a place known to ``width`` has; three for 0."""
+    if width > 0.0:
+        places = max(0, -math.floor(math.log10(width)))
+        if places < 9 and abs(value) < 1e7:
+            return minus(f"{round(value, places) + 0.0:,.{places}f}")  # + 0.0: no -0
+    return minus(f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value + 0.0:.3g}")
 
 
 def number(value: float) -> str:
@@ -163,9 +224,13 @@ class Whiskers:
         line = ""
         for k in (2, 1) if doubt else ():
             ends = f'x1="{self.at(gap - k * doubt)}" x2="{self.at(gap + k * doubt)}"'
-            line += f'<line class="se{k}" {ends} y1="{y}" y2="{y}"/>'
-        zero = f'<line class="zero" x1="{self.at(0)}" x2="{self.at(0)}" y1="0" y2="{self.high}"/>'
+            line += (
+                f'<line class="se{k}" {ends} y1="{y}" y2="{y}" stroke="#0b62a8" stroke-width="{5 - 2 * k}"/>'
+            )
+        ends = f'x1="{self.at(0)}" x2="{self.at(0)}" y1="0" y2="{self.high}"'
+        zero = f'<line class="zero" {ends} stroke="#999"/>'
         return (
-            f'<svg class="whisker" viewBox="0 0 {self.wide:g} {self.high:g}" aria-hidden="true">{zero}{line}'
+            f'<svg class="whisker" viewBox="0 0 {self.wide:g} {self.high:g}" width="{self.wide:g}" '
+            f'height="{self.high:g}" aria-hidden="true">{zero}{line}'
             f'<circle cx="{self.at(gap)}" cy="{y}" r="3.4"/></svg>'
         )

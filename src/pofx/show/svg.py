@@ -16,10 +16,35 @@ from numpy.typing import NDArray
 
 from pofx.show.figure import Area, Axis, Band, Bars, Cells, Curve, Figure, Panel, Points, Regions
 
-__all__ = ["Frame", "frame_of", "to_inline_svg"]
+__all__ = ["Frame", "frame_of", "paint", "to_inline_svg"]
 
 Array = NDArray[np.float64]
 TEXT = 6.1  # pixels per character of a tick label
+
+# How each class looks where the page has no style sheet: as attributes, which any style sheet overrides.
+INK, MUTED, LINE, ACCENT, MORE, LESS = "#1f2933", "#5c6874", "#b8c0c8", "#0b62a8", "#d9641c", "#3b7fc4"
+_STROKED = 'fill="none" stroke="{}" stroke-width="{}"'
+PAINT = {
+    "ground": 'fill="none"',
+    "axis": _STROKED.format(LINE, 1),
+    "region": f'fill="{ACCENT}" fill-opacity=".13" fill-rule="evenodd" stroke="{ACCENT}"',
+    "dots": _STROKED.format(INK, 3) + ' stroke-linecap="round" stroke-opacity=".5"',
+    "dots many": _STROKED.format(INK, 2) + ' stroke-linecap="round" stroke-opacity=".34"',
+    "rug": _STROKED.format(INK, 0.8),
+    "count": f'fill="{INK}"',
+    "bars": f'fill="{MUTED}" fill-opacity=".32"',
+    "area": f'fill="{ACCENT}" fill-opacity=".16"',
+    "band": f'fill="{ACCENT}" fill-opacity=".14"',
+    "curve": _STROKED.format(ACCENT, 1.9),
+    "curve context": _STROKED.format(MUTED, 1),
+    **{f"more{k}": f'fill="{MORE}" fill-opacity="{a}"' for k, a in ((1, 0.25), (2, 0.55), (3, 1))},
+    **{f"less{k}": f'fill="{LESS}" fill-opacity="{a}"' for k, a in ((1, 0.25), (2, 0.55), (3, 1))},
+}
+
+
+def paint(name: str) -> str:
+    """Return the class of a mark as attributes, with how it looks where there is no style sheet."""
+    return f'class="{name}" {PAINT.get(name, PAINT[name.split()[0]])}'
 
 
 class Frame:
@@ -61,15 +86,15 @@ class Frame:
 
     def draw(self, body: str, *, title: str) -> str:
         """Return the SVG element: the marks inside the box, the axes around it."""
-        clip = f'viewBox="0 0 {self.wide:g} {self.high:g}"'
+        size = f'viewBox="0 0 {self.wide:g} {self.high:g}" width="{self.wide:g}" height="{self.high:g}"'
         inner_w, inner_h = self.right - self.left, self.bottom - self.top
         box = f'x="{_n(self.left)}" y="{_n(self.top)}" width="{_n(inner_w)}" height="{_n(inner_h)}"'
         parts = [
-            f'<svg class="plot" {clip} role="img" aria-label="{escape(title, quote=True)}">',
-            f'<rect class="ground" {box}/>',
+            f'<svg class="plot" {size} role="img" aria-label="{escape(_short(title, 120), quote=True)}">',
+            f"<rect {paint('ground')} {box}/>",
             # an inner svg cuts off what lies outside, without an id that two pictures could share
             f'<svg {box} viewBox="{_n(self.left)} {_n(self.top)} {_n(inner_w)} {_n(inner_h)}">{body}</svg>',
-            f'<path class="axis" d="M{_n(self.left)} {_n(self.top)}V{_n(self.bottom)}H{_n(self.right)}"/>',
+            f'<path {paint("axis")} d="M{_n(self.left)} {_n(self.top)}V{_n(self.bottom)}H{_n(self.right)}"/>',
             *self._labels(),
             "</svg>",
         ]
@@ -77,21 +102,21 @@ class Frame:
 
     def _labels(self) -> Iterable[str]:
         for value, label in self.x_ticks:
-            at = float(self.px(value))
-            yield f'<path class="axis" d="M{_n(at)} {_n(self.bottom)}v4"/>'
-            yield f'<text x="{_n(at)}" y="{_n(self.bottom + 15)}" text-anchor="middle">{label}</text>'
+            at, down = float(self.px(value)), _n(self.bottom + 15)
+            yield f'<path {paint("axis")} d="M{_n(at)} {_n(self.bottom)}v4"/>'
+            yield f'<text font-size="11" x="{_n(at)}" y="{down}" text-anchor="middle">{label}</text>'
         for value, label in self.y_ticks:
-            at = float(self.py(value))
-            yield f'<path class="axis" d="M{_n(self.left)} {_n(at)}h-4"/>'
-            yield f'<text x="{_n(self.left - 6)}" y="{_n(at + 3.5)}" text-anchor="end">{label}</text>'
+            at, beside = float(self.py(value)), _n(self.left - 6)
+            yield f'<path {paint("axis")} d="M{_n(self.left)} {_n(at)}h-4"/>'
+            yield f'<text font-size="11" x="{beside}" y="{_n(at + 3.5)}" text-anchor="end">{label}</text>'
         middle = (self.left + self.right) / 2
         words = escape(_short(self.x.label, 44))
         place = f'x="{_n(middle)}" y="{_n(self.high - 8)}"'
-        yield f'<text class="name" {place} text-anchor="middle">{words}</text>'
+        yield f'<text class="name" font-size="11.5" {place} text-anchor="middle">{words}</text>'
         middle = (self.top + self.bottom) / 2
         words = escape(_short(self.y.label, 36))
         yield (
-            f'<text class="name" transform="translate(11 {_n(middle)}) rotate(-90)" '
+            f'<text class="name" font-size="11.5" transform="translate(11 {_n(middle)}) rotate(-90)" '
             f'text-anchor="middle">{words}</text>'
         )
 
@@ -124,32 +149,33 @@ def _bars(frame: Frame, mark: Bars) -> str:
         for k in range(len(mark.heights))
         if mark.heights[k] > 0
     )
-    return f'<path class="bars" d="{d}"/>'
+    return f'<path {paint("bars")} d="{d}"/>'
 
 
 def _area(frame: Frame, mark: Area) -> str:
     ground = np.zeros(2) + max(frame.y.low, 0.0)
     x = np.concatenate([[mark.x[0]], mark.x, [mark.x[-1]]])
-    return f'<path class="area" d="{frame.line(x, np.concatenate([ground[:1], mark.y, ground[1:]]))}z"/>'
+    return f'<path {paint("area")} d="{frame.line(x, np.concatenate([ground[:1], mark.y, ground[1:]]))}z"/>'
 
 
 def _curve(frame: Frame, mark: Curve) -> str:
-    return f'<path class="curve {mark.role}" d="{frame.line(mark.x, mark.y)}"/>'
+    name = "curve context" if mark.role == "context" else "curve"
+    return f'<path {paint(name)} d="{frame.line(mark.x, mark.y)}"/>'
 
 
 def _band(frame: Frame, mark: Band) -> str:
     x, y = np.concatenate([mark.x, mark.x[::-1]]), np.concatenate([mark.low, mark.high[::-1]])
-    return f'<path class="band" d="{frame.line(x, y)}z"/>'
+    return f'<path {paint("band")} d="{frame.line(x, y)}z"/>'
 
 
 def _points(frame: Frame, mark: Points) -> str:
     if mark.y is None:
         ground = float(frame.py(frame.y.low))
         d = "".join(f"M{_n(x)} {_n(ground)}v-6" for x in np.unique(frame.px(mark.x).round(1)))
-        return f'<path class="rug" d="{d}"/>'
+        return f'<path {paint("rug")} d="{d}"/>'
     places = np.unique(np.column_stack([frame.px(mark.x), frame.py(mark.y)]).round(1), axis=0)
     d = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in places)
-    return f'<path class="dots{" many" if len(places) > 400 else ""}" d="{d}"/>'
+    return f'<path {paint("dots many" if len(places) > 400 else "dots")} d="{d}"/>'
 
 
 def _cells(frame: Frame, mark: Cells) -> str:
@@ -163,7 +189,7 @@ def _cells(frame: Frame, mark: Cells) -> str:
     for k in range(1, 6):
         if (level == k).any():
             d = frame.cells(mark.x, mark.y, level == k)
-            out.append(f'<path class="count" fill-opacity="{0.1 + 0.12 * k:.2g}" d="{d}"/>')
+            out.append(f'<path {paint("count")} fill-opacity="{0.1 + 0.12 * k:.2g}" d="{d}"/>')
     return "".join(out)
 
 
@@ -186,7 +212,7 @@ def _regions(frame: Frame, mark: Regions) -> str:
         for points, cuts in zip(polygons, offsets, strict=True):
             for a, b in pairwise(cuts):
                 d += _path(frame.px(points[a:b, 0]), frame.py(points[a:b, 1])) + "z"
-        out.append(f'<path class="region" d="{d}"><title>{mass:.0%} of the mass</title></path>')
+        out.append(f'<path {paint("region")} d="{d}"><title>{mass:.0%} of the mass</title></path>')
     return "".join(out)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pofx.errors import UnsupportedError
 from pofx.show.figure import Axis, Boxes, Figure, Mark, Note, Panel
 from pofx.show.pictures.parts import short
 
@@ -28,8 +27,6 @@ def columns_of(diagnosis: Diagnosis) -> Figure:
     from pofx.data.diagnose.finding import number
 
     filled = [c for c in diagnosis.columns if c.min is not None][:MOST_COLUMNS]
-    if not filled:
-        raise UnsupportedError("No column of the diagnosis has a value to show.")
     y = np.arange(len(filled), 0, -1, dtype=float)
     five = np.array(
         [[c.min, c.lower_quartile, c.median, c.upper_quartile, c.max] for c in filled], dtype=float

@@ -90,7 +90,7 @@ def _edges(seen: Array, some: Array, width: float) -> Array:
         width = step * max(1.0, float(np.rint(width / step))) if step else width
     count = int(np.ceil((width_of_all + step) / width * (1 - 1e-9))) or 1
     edges: Array = start - step / 2 + width * np.arange(count + 1, dtype=float)
-    edges[-1] = max(edges[-1], start + width_of_all)
+    edges[-1] = max(edges[-1], float(seen.max()))  # not start + range, which rounds
     return edges
 
 

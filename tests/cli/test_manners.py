@@ -81,7 +81,7 @@ def test_the_examples_of_every_help_run(run: Run, faithful: Path, tmp_path: Path
             words = shlex.split(example.partition(">")[0])
             assert words[:2] == ["pofx", verb]
             done = run(*words[1:])
-            assert done.code in ((0, 1) if verb == "check" else (0,)), (example, done.err)
+            assert done.code in ((0, 1) if verb in ("check", "differ") else (0,)), (example, done.err)
 
 
 def test_every_verb_has_the_options_it_should() -> None:
@@ -96,12 +96,12 @@ def test_every_verb_has_the_options_it_should() -> None:
         options = {name for parameter in command.params for name in parameter.opts}
         assert "--debug" in options
         assert verb == "completion" or "--json" in options
-        if verb in ("diagnose", "fit", "check", "compare", "score", "plot", "report"):
+        if verb in ("diagnose", "fit", "check", "differ", "compare", "score", "plot", "report"):
             assert {"--columns", "--drop", "--weights", "--na", "--missing", "--strict"} <= options
-        if verb in ("diagnose", "fit", "check", "compare", "score", "report"):
+        if verb in ("diagnose", "fit", "check", "differ", "compare", "score", "report"):
             assert "--plan" in options
         defaults = {parameter.name: parameter.default for parameter in command.params}
-        if verb in ("fit", "check", "compare", "report"):
+        if verb in ("fit", "check", "differ", "compare", "report"):
             assert defaults["seed"] == 0
         expected = {"score": "error", "diagnose": "keep"}.get(verb, "drop")
         assert defaults.get("missing", expected) == expected
@@ -285,7 +285,7 @@ def test_json_of_every_verb(run: Run, fitted: str, faithful: Path, tmp_path: Pat
         ("sample", fitted, "-n", "2", "--seed", "1"): "pofx.sample/1",
         ("score", fitted, faithful): "pofx.score/1",
         ("plot", fitted): "pofx.figure/2",
-        ("report", faithful): "pofx.compare/1",
+        ("report", faithful): "pofx.report/1",
         ("worlds",): "pofx.worlds/1",
         ("worlds", "moons"): "pofx.worlds/1",
     }  # fmt: skip

@@ -81,7 +81,7 @@ def _table(result: Comparison, found: Diagnosis | None) -> str:
         )
         lines.append(
             f'<tr><th scope="row">{escape(label(names.label(j)))}</th>'
-            f"<td>{escape(recorded.get(names.label(j), ''))}</td>{cells}"
+            f'<td class="wide-only">{escape(recorded.get(names.label(j), ""))}</td>{cells}'
             f'<td class="n wide-only">{distinct:,}</td></tr>'
         )
     more = len(names) - len(lines)
@@ -90,8 +90,9 @@ def _table(result: Comparison, found: Diagnosis | None) -> str:
         f'<th scope="col" class="n{" wide-only" if k in OUTER else ""}">{w}</th>' for k, w in enumerate(HEADS)
     )
     table = (
-        '<div class="sheet"><table><thead><tr><th scope="col">Column</th><th scope="col">Recorded as</th>'
-        f'{head}<th scope="col" class="n wide-only">distinct</th></tr></thead>'
+        '<div class="sheet"><table><thead><tr><th scope="col">Column</th>'
+        f'<th scope="col" class="wide-only">Recorded as</th>{head}'
+        '<th scope="col" class="n wide-only">distinct</th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>{tail}"
     )
     if len(names) <= OPEN_COLUMNS:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from pofx.data.table import Table as Table
     from pofx.evaluate.check import check as check
     from pofx.evaluate.compare import compare as compare
+    from pofx.evaluate.differ import differ as differ
     from pofx.models.gaussian import Gaussian as Gaussian
     from pofx.models.histogram import Histogram as Histogram
     from pofx.models.kde import KDE as KDE
     from pofx.models.mixture import GaussianMixture as GaussianMixture
     from pofx.models.registry import load as load
+    from pofx.models.stack import Stack as Stack
     from pofx.show.plot import figure as figure
     from pofx.show.plot import plot as plot
     from pofx.show.report import report as report
@@ -41,12 +43,14 @@ _PLACES = {
     "GaussianMixture": "pofx.models.mixture:GaussianMixture",
     "Histogram": "pofx.models.histogram:Histogram",
     "KDE": "pofx.models.kde:KDE",
+    "Stack": "pofx.models.stack:Stack",
     "Table": "pofx.data.table:Table",
     "Transformed": "pofx.core.transformed:Transformed",
     "check": "pofx.evaluate.check:check",
     "check_model": "pofx.core.laws:check_model",
     "compare": "pofx.evaluate.compare:compare",
     "diagnose": "pofx.data.diagnose:diagnose",
+    "differ": "pofx.evaluate.differ:differ",
     "errors": "pofx.errors",
     "figure": "pofx.show.plot:figure",
     "fit": "pofx.auto:fit",
@@ -62,6 +66,7 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Histogram",
+    "Stack",
     "Table",
     "Transformed",
     "__version__",
@@ -69,6 +74,7 @@ __all__ = [
     "check_model",
     "compare",
     "diagnose",
+    "differ",
     "errors",
     "figure",
     "fit",

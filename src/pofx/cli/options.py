@@ -64,8 +64,11 @@ model_argument = click.argument("model", metavar="MODEL.pofx", type=_PATH)
 data_argument = click.argument("data", metavar="DATA...", nargs=-1, required=True, type=_PATH)
 
 
-def reads(*, missing: str, choices: Sequence[str] = ("drop", "error"), optional: bool = False) -> Any:
-    """Give a verb DATA and the options of reading; it receives them as ``asked``, an :class:`Asked`."""
+def reads(
+    *, missing: str, choices: Sequence[str] = ("drop", "error"), optional: bool = False, pair: bool = False
+) -> Any:
+    """Give a verb DATA and the options of reading; it receives them as ``asked``, an :class:`Asked`. With
+    ``pair`` its words are two data sets, one each."""
 
     def decorate(function: Verb) -> Verb:
         @functools.wraps(function)
@@ -84,6 +87,8 @@ def reads(*, missing: str, choices: Sequence[str] = ("drop", "error"), optional:
         made: Verb = run
         for option in reversed(_reading(missing, choices)):
             made = option(made)
+        if pair:
+            return click.argument("data", metavar="A B", nargs=-1, required=True, type=_PATH)(made)
         if optional:
             return click.argument("data", metavar="[DATA]...", nargs=-1, type=_PATH)(made)
         return data_argument(made)

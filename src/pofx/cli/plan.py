@@ -17,7 +17,7 @@ from pofx.cli.rows import Asked
 if TYPE_CHECKING:
     from pofx.core.density import Density
 
-__all__ = ["print_plan"]
+__all__ = ["print_plan", "print_plan_of_two"]
 
 
 def print_plan(
@@ -46,6 +46,33 @@ def print_plan(
         "bytes": int(rows + max([record["bytes"] for record in fitted], default=0) + 60e6),
     }
     emit(json_text(record) if as_json else _text(record))
+    return DONE
+
+
+def print_plan_of_two(verb: str, one: Asked, other: Asked, *, as_json: bool = False) -> int:
+    """Print the plan of a comparison of two data sets; return the exit code."""
+    started = time.monotonic()
+    (n, columns, _, _), (m, theirs, _, _) = (_size(asked, verb, []) for asked in (one, other))
+    d = max(len(columns), len(theirs))
+    tested = min(n + m, 40_000, max(4_000, 1_000_000 // d))  # rows whose labels are permuted
+    seconds = time.monotonic() - started + 0.3 + 4e-7 * (n + m) * d + 6e-6 * tested * d
+    seconds += 1.0 * (min(n + m, 3_000) / 3_000) ** 2 + 1e-5 * min(n + m, 10_000) * (1 + d / 10)
+    record = {
+        "schema": "pofx.plan/1",
+        "verb": verb,
+        "rows": n,
+        "rows_other": m,
+        "columns": columns,
+        "columns_other": theirs,
+        "seconds": round(seconds, 2),
+        "bytes": int(8 * (n + m) * d * 2 + 250e6),
+    }
+    shown = "".join(
+        f"{rows:,} rows × {len(names)} columns ({_named(names)})\n"
+        for rows, names in ((n, columns), (m, theirs))
+    )
+    text = f"{shown}in all about {_duration(seconds)} and {_size_text(8 * (n + m) * d * 2 + 250e6)}\n"
+    emit(json_text(record) if as_json else f"{text}nothing was written\n")
     return DONE
 
 
@@ -95,9 +122,8 @@ def _seconds_of_score(name: str, kept: float, asked: float, d: int) -> float:
 
 def _text(record: dict[str, Any]) -> str:
     columns = record["columns"]
-    named = ", ".join(columns[:8]) + (f" and {len(columns) - 8} more" if len(columns) > 8 else "")
     lines = [
-        f"{record['rows']:,} rows × {len(columns)} columns ({named})",
+        f"{record['rows']:,} rows × {len(columns)} columns ({_named(columns)})",
         *([f"{record['dropped']:,} rows with missing values left out"] if record["dropped"] else []),
     ]
     for model in record["models"]:
@@ -108,6 +134,10 @@ def _text(record: dict[str, Any]) -> str:
     how = ", read in blocks" if record["in_blocks"] else ""
     lines.append(f"in all about {_duration(record['seconds'])} and {_size_text(record['bytes'])}{how}")
     return "\n".join(lines) + "\nnothing was written\n"
+
+
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:8]) + (f" and {len(columns) - 8} more" if len(columns) > 8 else "")
 
 
 def _duration(seconds: float | None) -> str:

@@ -22,7 +22,10 @@ from pofx.cli.words import nearest
 
 __all__ = ["Notes", "main", "pofx"]
 
-VERBS = ("diagnose", "fit", "check", "compare", "sample", "score", "plot", "report", "worlds", "completion")
+VERBS = (
+    *("diagnose", "fit", "check", "differ", "compare", "sample", "score", "plot", "report"),
+    *("worlds", "completion"),
+)
 
 
 class Verbs(click.Group):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Boosted", "bins_of", "boosted"]
+__all__ = ["BINS", "Boosted", "bins_of", "boosted", "edges_of", "one_thread"]
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +36,15 @@ def bins_of(values: Floats) -> Floats:
     return codes
 
 
+def edges_of(column: Floats, codes: Floats) -> Floats:
+    """Return the bounds between the bins of a column, ascending: bin k holds edges[k-1] < x <= edges[k]."""
+    order = np.argsort(column, kind="stable")
+    ordered, step = column[order], np.flatnonzero(np.diff(codes[order]) > 0)
+    below, above = ordered[step], ordered[step + 1]
+    middle = below + (above - below) / 2.0
+    return np.where(middle < above, middle, below)  # of two neighbouring floats, or where the sum overflows
+
+
 @cache
 def _openmp() -> Any:
     """Return the handles of OpenMP, looked for once: that takes as long as a few trees."""
@@ -44,7 +53,7 @@ def _openmp() -> Any:
     return ThreadpoolController().select(user_api="openmp")
 
 
-def _one_thread() -> AbstractContextManager[Any]:
+def one_thread() -> AbstractContextManager[Any]:
     """Hold OpenMP to one thread in the calling thread (its limits are each thread's own).
 
     At these sizes more threads wait for each other (measured: 20 times as long on a busy machine), and sums
@@ -62,7 +71,7 @@ class Boosted:
 
     def score(self, codes: Floats) -> Floats:
         """Return log a(x)/b(x) as the trees see it (n,), a the density of the rows labelled True."""
-        with _one_thread():
+        with one_thread():
             return np.asarray(self._trained.decision_function(codes), dtype=float)
 
 
@@ -80,5 +89,5 @@ def boosted(codes: Floats, is_x: NDArray[np.bool_]) -> Boosted:
         class_weight="balanced",
         random_state=0,  # it draws nothing at these sizes
     )
-    with _one_thread():
+    with one_thread():
         return Boosted(made.fit(codes, is_x))

@@ -115,6 +115,8 @@ def test_band_of_a_gaussian_is_that_of_theory(n: int) -> None:
     assert 2.2 < ratio.mean() < 2.9  # simultaneous: more than 1.96, less than Bonferroni's 3.3
     np.testing.assert_allclose(np.sqrt(band.low * band.high), model.density(mean + sd * z), rtol=1e-9)
     assert ("scaled to 50,000" in said) == (n == 50_000)
+    again, _ = band_of(model, lambda m: m, mean + sd * z, 0.95)
+    np.testing.assert_array_equal(again.high, band.high)
 
 
 def test_band_of_bins_is_wilsons_interval() -> None:
@@ -149,11 +151,9 @@ def test_bands_of_other_models_and_of_parts(root: Path) -> None:
         assert "95 % band" in figure.main.legend.labels
         assert not [m for m in figure.marks() if isinstance(m, Area)]
         assert "95 % probability" in figure.caption
-        assert pofx.figure(model, table, band=0.95, **how).to_dict() == figure.to_dict()
     direct = kde.marginal(["waiting"]).confidence_band(np.array([80.0]), target="density")
     picture = only(pofx.figure(kde, table, columns="waiting", band=0.95), Band)
-    at = np.interp(80.0, picture.x, picture.estimate if hasattr(picture, "estimate") else picture.high)
-    assert at > direct.upper[0]  # at all places at once is wider than at one
+    assert np.interp(80.0, picture.x, picture.high) > direct.upper[0]  # at all places: wider than at one
 
 
 def test_bands_that_cannot_be() -> None:
@@ -255,6 +255,43 @@ def test_labels_are_read_from_files(tmp_path: Path, root: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 2)))
     with pytest.raises(FileError, match="labels are read from"):
         read_labels(tmp_path / "a.npy", 0)
+
+
+def test_rows_with_gaps_are_left_out_with_their_labels() -> None:
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    frame["sign"] = np.where(frame["a"] > 0, "plus", "minus")
+    frame.loc[[4, 9], "b"] = np.nan
+    model = pofx.Gaussian(missing="drop").fit(frame[["a", "b"]])
+    for by in ("sign", frame["sign"], frame["sign"].tolist()):
+        figure = pofx.figure(model, frame, by=by)
+        minus, plus = (m for m in figure.marks() if isinstance(m, Points))
+        assert (minus.label, plus.label, len(minus.x) + len(plus.x)) == ("minus", "plus", 58)
+        assert (minus.x < 0).all()
+        assert (plus.x > 0).all()
+
+
+def test_weighted_rows_count_by_their_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3_000, 2)), rng.integers(0, 4, size=3_000)
+    lines = [f"{a:.6f},{b:.6f},{c}" for (a, b), c in zip(x, w, strict=True)]
+    (tmp_path / "w.csv").write_text("a,b,times\n" + "\n".join(lines) + "\n")
+    table = pofx.read(tmp_path / "w.csv", weights="times")
+    model = pofx.Gaussian().fit(table, sample_weight=table.weights)
+    figure = pofx.figure(model, table)
+    assert "by their weights" in figure.caption
+    counted, again = only(figure, Cells), np.repeat(x.round(6), w, axis=0)
+    expected, _, _ = np.histogram2d(again[:, 0], again[:, 1], [counted.x, counted.y])
+    np.testing.assert_allclose(counted.counts, expected.T)
+    alone = pofx.figure(model, table, columns="a", by=x[:, 1] > 0)
+    assert "weighted rows" in alone.caption
+    total = sum(np.sum(m.heights * np.diff(m.edges)) for m in alone.marks() if isinstance(m, Bars))
+    assert total == pytest.approx(1.0, abs=2e-3)  # but for far-out rows
+    few = pofx.figure(model, table, points=100)
+    assert "each once whatever its weight" in few.caption
+    mark = only(pofx.figure(model, table, kind="residuals"), Residuals)
+    assert mark.counts.sum() == pytest.approx(w.sum(), rel=1e-2)
 
 
 # ---------------------------------------------------------------- contour labels; older records

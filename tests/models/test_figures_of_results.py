@@ -225,6 +225,12 @@ def test_wishes_of_models_are_refused_elsewhere(wrong: Any, rows: np.ndarray) ->
         pofx.plot(pofx.worlds.moons(), colour="red")
 
 
+def test_a_picture_in_a_notebook(right: Any) -> None:
+    figure = pofx.figure(right)
+    assert repr(figure) == f"Figure({figure.title!r}, 3 panels)"
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_html_and_frames(root: Path, compared: Any) -> None:
     """Diagnosis, comparison and Table have a form for a notebook and one for a program."""
     table = pofx.read(root / "examples/faithful.csv")

@@ -103,7 +103,7 @@ class Panel:
     title: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Figure:
     """A picture: what it shows in words (``title``, and the sentences of ``caption``), and its panels."""
 
@@ -122,6 +122,16 @@ class Figure:
         """The panel in the middle; of a corner view the first pair of columns, of a grid the first panel."""
         wanted = (p for p in self.panels if p.place == "main" or (p.place == "cell" and p.row > p.column))
         return next(wanted, self.panels[0])
+
+    def __repr__(self) -> str:
+        many = "1 panel" if len(self.panels) == 1 else f"{len(self.panels)} panels"
+        return f"Figure({self.title!r}, {many})"
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture, as notebooks show it."""
+        from pofx.show.draw import to_png
+
+        return to_png(self, dpi=96, title=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested dicts and lists of numbers and texts, fit for JSON; each mark says its kind."""

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pofx.show.figure import Figure, Panel
+from pofx.show.figure import Axis, Figure, Panel
 from pofx.show.key import axis_name, draw_legend
 from pofx.show.marks import draw_marks
 from pofx.show.theme import OURS, Theme
@@ -150,23 +150,16 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
         axes.set_xlim(min(a, panel.x.low), max(b, panel.x.high))
         axes.set_ylim(min(c, panel.y.low), max(d, panel.y.high))
     draw_marks(axes, panel, theme)
-    for axis, told in ((axes.xaxis, panel.x), (axes.yaxis, panel.y)):
-        if told.at:
-            axis.set_ticks(told.at, labels=told.names or None)
-        if told.names:
-            axis.set_tick_params(length=0)
-            axes.spines["bottom" if axis is axes.xaxis else "left"].set_visible(False)
-            for word in axis.get_ticklabels():
-                word.set_parse_math(False)
-        if not told.ticks:
-            axis.set_ticks([])
-            axes.spines["bottom" if axis is axes.xaxis else "left"].set_visible(False)
     if theme is OURS:
         axes.tick_params(length=3, width=0.8)
-        if not panel.x.names:
-            axes.ticklabel_format(axis="x", scilimits=(-4, 6), useMathText=False)
-        if not panel.y.names:
-            axes.ticklabel_format(axis="y", scilimits=(-3, 5), useMathText=False)
+    if theme is OURS and not panel.x.names:
+        axes.ticklabel_format(axis="x", scilimits=(-4, 6), useMathText=False)
+    if theme is OURS and not panel.y.names:
+        axes.ticklabel_format(axis="y", scilimits=(-3, 5), useMathText=False)
+    for side, axis, told in (("bottom", axes.xaxis, panel.x), ("left", axes.yaxis, panel.y)):
+        _put_ticks(axis, told)
+        if told.names or not told.ticks:
+            axes.spines[side].set_visible(False)
     if panel.equal:
         axes.set_aspect("equal", adjustable="box")
     if panel.place in ("top", "right"):
@@ -185,6 +178,17 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
         words.set_parse_math(False)
     if panel.place in ("main", "grid"):
         draw_legend(axes, panel, theme)
+
+
+def _put_ticks(axis: Any, told: Axis) -> None:
+    if not told.ticks:
+        axis.set_ticks([])
+    elif told.at:
+        axis.set_ticks(told.at, labels=told.names or None)
+    if told.names:
+        axis.set_tick_params(length=0)
+        for word in axis.get_ticklabels():
+            word.set_parse_math(False)
 
 
 def _name_the_power(axes: Axes) -> None:

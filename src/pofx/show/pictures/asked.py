@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,20 @@ from numpy.typing import NDArray
 
 from pofx.core.density import Density
 from pofx.data.table import Table
-from pofx.errors import DataError, ParameterError, PofxWarning, UnsupportedError
+from pofx.errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
 from pofx.show.pictures.parts import MASSES, MOST_GROUPS, Groups
 from pofx.validation import real_number, rows_to_fit, rows_to_query, whole_number
 from pofx.validation.columns import printable
 
 __all__ = [
+    "Given",
     "called",
     "column_numbers",
     "known_truth",
     "masses_of",
     "most_points",
     "name_of",
-    "rows_and_groups",
+    "rows_of",
     "shades_of",
 ]
 
@@ -50,25 +52,60 @@ def name_of(model: Density) -> str:
     return name
 
 
-def rows_and_groups(model: Density, data: Any, by: Any) -> tuple[NDArray[np.float64], Groups | None]:
-    """Return the rows (n, d) in the model's order of columns, and the groups that they belong to."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The rows to draw (n, d), in the model's order of columns; their weights (n,) and groups, if any."""
+
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    groups: Groups | None
+
+
+def rows_of(model: Density, data: Any, by: Any) -> Given:
+    """Return the rows; those with gaps are left out where the model's fit did so."""
     columns, who = model.params_.columns, type(model).__name__
+    labels, title = (None, "") if by is None else _labels(data, by)
+    weights = data.weights if isinstance(data, Table) else None
     if getattr(model, "missing", None) == "drop":
-        rows = rows_to_fit(data, missing="drop")
-        if rows.kept is not None and by is not None and not isinstance(by, str | int):
-            by = np.asarray(by)[rows.kept]
-        data = rows.values
-        if rows.columns.names is not None:
-            data = Table(rows.values, rows.columns)
+        rows = rows_to_fit(_known(data, columns.names), missing="drop")
+        data = rows.values if rows.columns.names is None else Table(rows.values, rows.columns)
+        if rows.kept is not None:
+            labels, weights = (
+                v if v is None or len(v) != len(rows.kept) else v[rows.kept] for v in (labels, weights)
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PofxWarning)  # further columns of a table are no concern of a picture
         values = rows_to_query(data, columns, who=who)
-    if len(values) == 0:
+    n = len(values)
+    if n == 0:
         raise DataError("A picture needs at least one row; 0 rows came.")
-    return values, None if by is None else _groups(data, by, len(values))
+    if labels is not None and labels.shape != (n,):
+        raise ParameterError(f"by= needs one label for each of the {n:,} rows; got shape {labels.shape}.")
+    if weights is not None and (weights == 1.0).all():
+        weights = None
+    return Given(values, weights, None if labels is None else _groups(labels, title))
 
 
-def _groups(data: Any, by: Any, n: int) -> Groups:
+def _where(kept: NDArray[np.bool_], values: NDArray[Any] | None) -> NDArray[Any] | None:
+    return values if values is None or len(values) != len(kept) else values[kept]
+
+
+def _known(data: Any, names: tuple[str, ...] | None) -> Any:
+    """Return the columns that the model knows, where the data have them by name."""
+    if names is None or isinstance(data, np.ndarray):
+        return data
+    try:
+        return data[list(names)]
+    except (KeyError, IndexError, TypeError, ValueError, PofxError):
+        return data
+    except Exception as error:  # polars has errors of its own
+        if type(error).__name__ != "ColumnNotFoundError":
+            raise
+        return data
+
+
+def _labels(data: Any, by: Any) -> tuple[NDArray[Any], str]:
+    """Return the labels of all rows, and what they are called."""
     title = ""
     if isinstance(by, str | int) and not isinstance(by, bool):
         title = printable(by) if isinstance(by, str) else f"column {by}"
@@ -80,9 +117,10 @@ def _groups(data: Any, by: Any, n: int) -> Groups:
             raise ParameterError(f"by={by!r} {why}; give the labels themselves, one per row.") from error
     elif hasattr(by, "name"):
         title = printable(by.name) if by.name else ""
-    labels = np.asarray(by)
-    if labels.ndim != 1 or len(labels) != n:
-        raise ParameterError(f"by= needs one label for each of the {n:,} rows; got shape {labels.shape}.")
+    return np.asarray(by), title
+
+
+def _groups(labels: NDArray[Any], title: str) -> Groups:
     names, of, counts = _distinct(labels)
     if len(names) > MOST_GROUPS:
         # the largest keep their names; ties by name

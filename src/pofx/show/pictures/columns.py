@@ -24,8 +24,6 @@ def columns_of(diagnosis: Diagnosis) -> Figure:
     """Return a line for each column: smallest and largest value at the ends, quartiles and median between,
     each column by its own scale, and the findings about it.
     """
-    from pofx.data.diagnose.finding import number
-
     filled = [c for c in diagnosis.columns if c.min is not None][:MOST_COLUMNS]
     y = np.arange(len(filled), 0, -1, dtype=float)
     five = np.array(
@@ -36,9 +34,9 @@ def columns_of(diagnosis: Diagnosis) -> Figure:
     place[five[:, 0] == five[:, 4]] = 0.5
     marks: list[Mark] = [_boxes(y, place)]
     for c, at, ends in zip(filled, y, place, strict=True):
-        marks.append(Note(float(ends[0]), float(at), number(float(c.min or 0.0)), place="left"))
+        marks.append(Note(float(ends[0]), float(at), _signed(float(c.min or 0.0)), place="left"))
         if c.max != c.min:
-            marks.append(Note(float(ends[4]), float(at), number(float(c.max or 0.0)), place="right"))
+            marks.append(Note(float(ends[4]), float(at), _signed(float(c.max or 0.0)), place="right"))
         mine = [f for f in diagnosis.findings if c.name in f.columns]
         worst = mine[0].severity if mine else ""
         role = "irregular" if worst in ("blocks", "warning") else "context"
@@ -48,7 +46,7 @@ def columns_of(diagnosis: Diagnosis) -> Figure:
         marks.append(Note(x, len(filled) + 0.85, word, place=how))  # type: ignore[arg-type]
     names = tuple(short(c.name, 28) for c in filled)
     panel = Panel(
-        Axis("", -0.3, 2.6, ticks=False),
+        Axis("", -0.42, 2.6, ticks=False),
         Axis("", 0.4, len(filled) + 1.1, at=tuple(y.tolist()), names=names),
         tuple(marks),
     )
@@ -66,6 +64,12 @@ def columns_of(diagnosis: Diagnosis) -> Figure:
 def _boxes(y: NDArray[np.float64], place: NDArray[np.float64]) -> Boxes:
     low, lower, middle, upper, high = place.T
     return Boxes(y, low, lower, middle, upper, high, "smallest, quartiles, median, largest")
+
+
+def _signed(value: float) -> str:
+    from pofx.data.diagnose.finding import number
+
+    return number(value).replace("-", "−")
 
 
 def _words(findings: list[Finding]) -> str:

@@ -30,22 +30,26 @@ def few(rows: Array, most: int = MOST_POINTS) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).choice(len(rows), most, replace=False))
 
 
-def bars(x: Array, low: float, high: float, label: str, of: int | None = None) -> Bars:
+def bars(
+    x: Array, low: float, high: float, label: str, weights: Array | None = None, of: float | None = None
+) -> Bars:
     """The histogram of a column between two values, with edges between what the column can record.
 
     Bins are half as wide as Freedman and Diaconis would have them: the eye averages over neighbours, and
     sees what an optimal bin hides. Their scale is the shortest interval that holds half of the rows, which
-    is the interquartile range of a single bump, and not the distance between two. Heights are shares of
-    ``of`` rows (all, by default) per unit.
+    is the interquartile range of a single bump, and not the distance between two. Heights are shares per
+    unit of ``of`` rows (all, by default; weighted, the sum of their weights).
     """
-    seen = x[(x >= low) & (x <= high)]
+    inside = (x >= low) & (x <= high)
+    seen = x[inside]
     some = seen[few(seen, SOME_ROWS)]
     width = 0.5 * rule_width("fd", Sample.of(some, np.ones(len(some))))
     width *= _single_bump(np.sort(some))
     width *= (len(some) / len(seen)) ** (1 / 3)  # the rule's own way with the number of rows
     edges = _edges(seen, some, max(width, float(np.ptp(seen)) / MOST_BARS))
-    counts, _ = np.histogram(seen, edges)
-    return Bars(edges, (counts / ((of or len(x)) * np.diff(edges))).astype(float), label)
+    counts, _ = np.histogram(seen, edges, weights=None if weights is None else weights[inside])
+    total = of or float(len(x) if weights is None else weights.sum())
+    return Bars(edges, (counts / (total * np.diff(edges))).astype(float), label)
 
 
 def _single_bump(ascending: Array) -> float:
@@ -56,22 +60,26 @@ def _single_bump(ascending: Array) -> float:
     return shortest / middle if 0.0 < shortest < middle else 1.0
 
 
-def cells(rows: Array, axes: list[Axis], label: str) -> Cells:
+def cells(rows: Array, axes: list[Axis], label: str, weights: Array | None = None) -> Cells:
     """Rows (n, 2) counted in a grid, for when there are too many to be seen one by one."""
     inside = np.ones(len(rows), dtype=bool)
     for k, axis in enumerate(axes):
         inside &= (rows[:, k] >= axis.low) & (rows[:, k] <= axis.high)
-    seen = rows[inside] if inside.any() else rows
+    if not inside.any():
+        inside[:] = True
+    seen, w = rows[inside], None if weights is None else weights[inside]
     some = seen[few(seen, SOME_ROWS)]
     side = float(np.clip(1.6 * len(seen) ** (1 / 3), 12, MOST_CELLS))
     x, y = (_edges(seen[:, k], some[:, k], float(np.ptp(seen[:, k])) / side) for k in (0, 1))
-    counts = sum(np.histogram2d(part[:, 0], part[:, 1], bins=[x, y])[0] for part in _blocks(seen))
+    counts = sum(
+        np.histogram2d(seen[b, 0], seen[b, 1], bins=[x, y], weights=None if w is None else w[b])[0]
+        for b in _blocks(len(seen))
+    )
     return Cells(x, y, np.ascontiguousarray(np.asarray(counts).T), label)
 
 
-def _blocks(rows: Array) -> Iterator[Array]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows[start : start + BLOCK]
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
 
 
 def _edges(seen: Array, some: Array, width: float) -> Array:
@@ -95,8 +103,8 @@ def _edges(seen: Array, some: Array, width: float) -> Array:
 
 
 def _on_lattice(seen: Array, start: float, step: float) -> bool:
-    for part in _blocks(seen):
-        steps = (part - start) / step
+    for block in _blocks(len(seen)):
+        steps = (seen[block] - start) / step
         if float(np.abs(steps - np.rint(steps)).max()) > OFF_LATTICE:
             return False
     return True

@@ -19,7 +19,7 @@ from pofx.show.pictures.asked import (
     masses_of,
     most_points,
     name_of,
-    rows_and_groups,
+    rows_of,
     shades_of,
 )
 from pofx.show.pictures.bands import band_of
@@ -74,14 +74,16 @@ def picture_of_model(
         return em_trace(model, title, kinds_of(model))
     if by is not None and data is None:
         raise ParameterError("by= colours the rows by their groups: give the data too.")
-    values, groups = (None, None) if data is None else rows_and_groups(model, data, by)
+    given_rows = None if data is None else rows_of(model, data, by)
+    values = None if given_rows is None else given_rows.values
     which = None if columns is None else column_numbers(columns, model)
     wish = Wish(
         title,
         masses=masses_of(levels, fill),
         shades=shades_of(levels, fill),
         points=most_points(points),
-        groups=groups,
+        groups=None if given_rows is None else given_rows.groups,
+        weights=None if given_rows is None else given_rows.weights,
         truth=known_truth(truth, model),
         equal=equal,
     )
@@ -176,7 +178,7 @@ def _residuals(model: Density, values: Rows | None, which: list[int] | None, wis
             "are too many."
         )
     pair, why = _pair(values, chosen)
-    return residuals(model, values, pair, wish, why=why)
+    return residuals(model, values, pair, wish, weights=wish.weights, why=why)
 
 
 def _pair(values: Rows | None, chosen: list[int]) -> tuple[tuple[int, int], str]:

@@ -83,10 +83,11 @@ def one_column(
         tuple(marks),
         legend=Legend(tuple(labels), _title(wish)),
     )
+    weighted = "" if wish.weights is None else "weighted "
     said = (
         f"The density of {wish.name}{' ' * bool(label)}{label} (line)."
         if x is None
-        else f"The histogram of {len(x):,} rows (bars), and the density of {wish.name} (line)."
+        else f"The histogram of {len(x):,} {weighted}rows (bars), and the density of {wish.name} (line)."
     )
     if behind is not None:
         said = said[:-1] + ", and with nothing given (grey)."
@@ -113,12 +114,15 @@ def _wide(own: tuple[float, float], behind: Density | None) -> tuple[float, floa
 def _histograms(x: Array, axis: Axis, wish: Wish) -> list[Mark]:
     """One histogram; of groups, one each, their heights shares of all rows."""
     if wish.groups is None:
-        return [bars(x, axis.low, axis.high, f"{len(x):,} rows")]
+        return [bars(x, axis.low, axis.high, f"{len(x):,} rows", wish.weights)]
+    total = float(len(x) if wish.weights is None else wish.weights.sum())
     out: list[Mark] = []
     for k, name in enumerate(wish.groups.names):
-        mine = x[wish.groups.of == k]
+        chosen = wish.groups.of == k
+        mine = x[chosen]
         if ((mine >= axis.low) & (mine <= axis.high)).any():
-            h = bars(mine, axis.low, axis.high, name, of=len(x))
+            w = None if wish.weights is None else wish.weights[chosen]
+            h = bars(mine, axis.low, axis.high, name, w, of=total)
             out.append(Bars(h.edges, h.heights, name, role="series", series=k))
     return out
 
@@ -176,7 +180,7 @@ def _masses(model: Density, x: Array | None, axis: Axis, wish: Wish) -> Figure:
     top = float(p.max())
     if x is not None:
         half = np.diff(at).min() / 2 if len(at) > 1 else 0.5
-        shares = [float(np.mean(np.abs(x - v) < half)) for v in at]
+        shares = [float(np.average(np.abs(x - v) < half, weights=wish.weights)) for v in at]
         edges = np.unique(np.concatenate([at - half, at + half]).round(12))
         heights = np.zeros(len(edges) - 1)
         heights[np.searchsorted(edges, at) - 1] = shares

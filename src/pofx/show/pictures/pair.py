@@ -138,7 +138,7 @@ def _marginal_marks(side: Density, x: Array | None, axis: Axis, wish: Wish) -> t
     high = float(curve.y[np.isfinite(curve.y)].max(initial=0.0))
     marks: list[Mark] = [curve]
     if x is not None:
-        marks.insert(0, bars(x, axis.low, axis.high, f"{len(x):,} rows"))
+        marks.insert(0, bars(x, axis.low, axis.high, f"{len(x):,} rows", wish.weights))
         high = max(high, float(marks[0].heights.max()))  # type: ignore[union-attr]
     return tuple(marks), Axis("density", 0.0, 1.08 * (high or 1.0), ticks=False)
 
@@ -214,7 +214,7 @@ def corner(model: Density, values: Array | None, which: Sequence[int], wish: Wis
             alone, across = _marginal_marks(side, x, axes[a], wish)
         else:
             assert x is not None
-            mark = bars(x, axes[a].low, axes[a].high, f"{len(x):,} rows")
+            mark = bars(x, axes[a].low, axes[a].high, f"{len(x):,} rows", wish.weights)
             alone, across = (mark,), Axis("density", 0.0, 1.08 * float(mark.heights.max()), ticks=False)
         panels.append(
             Panel(axes[a], across, alone, "cell", row=a, column=a, legend=legend if a == 0 else None)

@@ -66,8 +66,9 @@ class Wish:
     """How a picture is wanted.
 
     ``masses`` descend; ``shades`` > 0 asks for the filled form in so many steps; ``points`` is the most dots
-    (None: as many as can be seen, 0: none, the rows are counted); ``truth`` is a known distribution; ``band``
-    returns the uncertainty of a one-column density along a grid, and what it covers.
+    (None: as many as can be seen, 0: none, the rows are counted); ``weights`` say how often rows count in
+    bars and cells; ``truth`` is a known distribution; ``band`` returns the uncertainty of a one-column
+    density along a grid, and what it covers.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Wish:
     shades: int = 0
     points: int | None = None
     groups: Groups | None = None
+    weights: Array | None = None
     truth: Density | None = None
     equal: bool | None = None
     labels: tuple[str, ...] = ()
@@ -197,14 +199,17 @@ def rows_on_plane(
         if len(rows) > MOST_POINTS and not wish.shades and wish.groups is None:
             most = 0
     if most == 0:
-        mark = cells(rows, axes, f"{len(rows):,} rows")
-        return [mark], [], f"{len(rows):,} rows, counted in cells (the darker, the more rows)"
+        mark = cells(rows, axes, f"{len(rows):,} rows", wish.weights)
+        weighted = "" if wish.weights is None else " by their weights"
+        return [mark], [], f"{len(rows):,} rows, counted{weighted} in cells (the darker, the more rows)"
     chosen = few(rows, most)
     counted = (
         f"{len(rows):,} rows"
         if len(chosen) == len(rows)
         else f"{len(chosen):,} of the {len(rows):,} rows, drawn at random"
     )
+    if wish.weights is not None:
+        counted += ", each once whatever its weight"
     part = rows[chosen]
     if wish.groups is None:
         return [Points(part[:, 0], part[:, 1], "rows")], [], f"{counted} (dots)"

@@ -9,7 +9,7 @@ import pytest
 from pofx.data import Table, read
 from pofx.data.diagnose import Diagnosis, diagnose
 from pofx.data.diagnose.finding import ALL, SEVERITIES
-from pofx.data.diagnose.tails import tail_shape
+from pofx.data.diagnose.tails import hill_index, tail_shape
 from pofx.errors import DataError, ParameterError
 
 N = 1000
@@ -366,3 +366,55 @@ def test_weights_are_not_passed_over_in_silence():
     found = diagnose(rows, weights="times")
     assert [c.name for c in found.columns] == ["plain"]
     assert "whatever its weight" in str(found)
+
+
+def test_a_heavy_tail_has_an_index_with_an_error():
+    within = 0
+    for seed in range(40):
+        z = np.sort(np.random.default_rng(seed).standard_cauchy(2_000))
+        index, error, used = hill_index(z)
+        assert used == 44
+        assert error == pytest.approx(index / 44**0.5)
+        within += abs(index - 1.0) < 2.0 * error
+    assert within >= 35
+    ends = np.sort(np.random.default_rng(0).standard_t(3, size=20_000))
+    assert hill_index(ends)[0] == pytest.approx(3.0, abs=0.6)
+    assert hill_index(7.0 * ends - 3.0)[0] == pytest.approx(hill_index(ends)[0], rel=1e-9)
+    assert hill_index(np.repeat([-1.0, 0.0, 1.0], [10, 80, 10])) is None
+    (finding,) = diagnose(frame(x=culprits()["t3"][0])).named("heavy_tails")
+    assert "the tail's shape is 0." in finding.sentence
+    assert "Hill's index of the 31 outermost rows" in finding.sentence
+    assert finding.sentence.count("±") == 2
+
+
+def test_effective_rows_are_shown_where_there_are_fewer():
+    rng = np.random.default_rng(3)
+    walk = np.cumsum(rng.normal(size=N))
+    found = diagnose(frame(walk=walk))
+    assert "effective n" in str(found)
+    assert "effective n" in found._repr_html_()
+    effective = found.columns[1].effective
+    assert effective < 50
+    assert f"as well as from {effective:,.0f} independent rows" in found.named("drift")[0].sentence
+    assert "effective n" not in str(diagnose(frame(x=rng.normal(size=N))))
+
+
+def test_a_spike_of_most_rows_is_no_code_for_missing():
+    rng = np.random.default_rng(4)
+    zero = np.where(rng.random(N) < 0.9, 0.0, 1900.0 + 50.0 * rng.normal(size=N))
+    (finding,) = diagnose(frame(x=zero)).named("spike")
+    assert "missing value?" not in finding.sentence
+    code = np.where(rng.random(N) < 0.1, 0.0, 1900.0 + 50.0 * rng.normal(size=N))
+    (finding,) = diagnose(frame(x=code)).named("spike")
+    assert "a code for a missing value?" in finding.sentence
+
+
+@pytest.mark.parametrize("d", [2, 5, 10, 200])
+def test_what_a_kernel_estimate_needs_is_said_in_round_numbers(d):
+    rng = np.random.default_rng(5)
+    found = diagnose(rng.normal(size=(max(10 * d, 15), d)))
+    for finding in found.named("dimension"):
+        assert "right to a third at its centre" in finding.sentence
+        assert 0.0 < finding.number.value < 1.0
+    text = str(diagnose(rng.normal(size=(19_020, 10)))) if d == 10 else ""
+    assert d != 10 or "842,000 rows (Silverman 1986); to a tenth, 5.8 billion" in " ".join(text.split())

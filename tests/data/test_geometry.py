@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pofx
+from pofx.data.diagnose.needs import THIRD, log10_histogram_rows, log10_kernel_rows, rows_text
 
 
 def geometry(x):
@@ -114,7 +115,7 @@ def test_two_hundred_columns_are_counted_in_powers():
     found = geometry(np.random.default_rng(8).normal(size=(300, 150)))
     assert found.log10_histogram_rows == pytest.approx(152.0)
     assert found.new_cell_chance > 0.99
-    assert "1e+152" in found.lines()[-1]
+    assert "1e+152" in found.lines()[-2]
 
 
 def test_a_drift_is_found_and_chance_is_not():
@@ -144,3 +145,27 @@ def test_the_effective_rows_of_a_series_are_those_of_its_autocorrelation():
     expected = n * (1.0 - rho) / (1.0 + rho)  # of the values; ranks of normal values are nearly as correlated
     assert found.columns[0].effective == pytest.approx(expected, rel=0.35)
     assert pofx.diagnose(rng.permutation(series)).columns[0].effective == n
+
+
+def test_the_rows_that_estimates_need():
+    """Silverman (1986), table 4.2, gives his numbers to three digits."""
+    table = ["4", "19", "67", "223", "768", "2,790", "10,700", "43,700", "187,000", "842,000"]
+    assert [rows_text(log10_kernel_rows(d, THIRD)) for d in range(1, 11)] == table
+    assert rows_text(log10_kernel_rows(10, 0.1)) == "5.8 billion"
+    assert rows_text(log10_kernel_rows(150, THIRD)).startswith("1e+")
+    assert rows_text(log10_histogram_rows(3, 0.1, 10)) == "100,000"
+    found = geometry(np.random.default_rng(11).normal(size=(300, 4)))
+    assert 10.0**found.log10_kernel_rows == pytest.approx(223, rel=0.01)
+
+
+@pytest.mark.parametrize("error", [THIRD, 0.1])
+def test_with_so_many_rows_a_kernel_estimate_has_that_error(error):
+    """Two columns, the best bandwidth of a grid, by simulation: no h does better with fewer rows."""
+    n, d = round(10.0 ** log10_kernel_rows(2, error)), 2
+    rng = np.random.default_rng(12)
+    square = (rng.normal(size=(400, n, d)) ** 2).sum(axis=2)
+    errors = [
+        np.mean(((1.0 / (h * h) * np.exp(-0.5 * square / (h * h))).mean(axis=1) - 1.0) ** 2) ** 0.5
+        for h in np.geomspace(0.2, 1.5, 25)
+    ]
+    assert min(errors) == pytest.approx(error, rel=0.12)

@@ -21,7 +21,8 @@ SCHEMA = "pofx.diagnosis/1"
 WIDTH = 100
 MOST_COLUMNS = 40  # lines of the table of columns in a terminal
 MOST_SENTENCES = 6  # of one kind of finding
-HEADS = ("column", "recorded", "min", "25 %", "median", "75 %", "max", "mean", "sd", "distinct", "missing")
+MEASURES = ("min", "25 %", "median", "75 %", "max", "mean", "sd")
+HEADS = ("column", "recorded", *MEASURES, "distinct", "effective n", "missing")
 TITLES = {"blocks": "Blocks a fit", "warning": "Warnings", "note": "Notes"}
 
 
@@ -130,14 +131,17 @@ class Diagnosis:
         return f"{size}: {stops}{counted(counts[1], 'warning')}, {counted(counts[2], 'note')}"
 
     def _cells(self) -> list[tuple[str, ...]]:
-        """Return the lines of the table of columns; "missing" is there only where something is."""
-        gaps = any(column.missing for column in self.columns)
+        """Return the lines of the table of columns; the last two are there only where they say something."""
+        keep = [True] * (len(HEADS) - 2)
+        keep.append(any(column.effective < 0.99 * (self.rows - column.missing) for column in self.columns))
+        keep.append(any(column.missing for column in self.columns))
         lines: list[tuple[str, ...]] = [HEADS]
         for c in self.columns[:MOST_COLUMNS]:
             measures = (c.min, c.lower_quartile, c.median, c.upper_quartile, c.max, c.mean, c.sd)
             shown = ["" if value is None else number(value) for value in measures]
-            lines.append((short(c.name, 30), c.recorded, *shown, f"{c.distinct:,}", f"{c.missing:,}"))
-        return lines if gaps else [line[:-1] for line in lines]
+            counts = (f"{c.distinct:,}", f"{c.effective:,.0f}", f"{c.missing:,}")
+            lines.append((short(c.name, 30), c.recorded, *shown, *counts))
+        return [tuple(cell for cell, there in zip(line, keep, strict=True) if there) for line in lines]
 
     def _groups(self) -> Iterator[tuple[str, list[list[Finding]]]]:
         """Yield (severity, findings grouped by kind and advice), the worst first."""

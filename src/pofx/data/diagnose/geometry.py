@@ -36,6 +36,7 @@ from pofx.data.diagnose.finding import (
     counted,
     percent,
 )
+from pofx.data.diagnose.needs import THIRD, log10_histogram_rows, log10_kernel_rows, rows_text
 from pofx.maths.bins import Sample, rule_width
 
 __all__ = ["Geometry", "geometry", "geometry_findings"]
@@ -83,6 +84,9 @@ class Geometry:
     log10_histogram_rows : float
         The decimal logarithm of the rows that ten bins per column need for a relative error of 10 % where
         the density is constant: 100 rows in each of 10^d cells.
+    log10_kernel_rows : float
+        The decimal logarithm of the rows that a kernel estimate needs for an error of a third at the centre
+        of a normal density (Silverman 1986, table 4.2).
     """
 
     columns: int
@@ -98,6 +102,7 @@ class Geometry:
     empty_share: float
     new_cell_chance: float
     log10_histogram_rows: float
+    log10_kernel_rows: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, fit for JSON."""
@@ -113,8 +118,10 @@ class Geometry:
             f"histogram             {power(self.log10_cells)} cells, {self.occupied_cells:,} occupied, "
             f"{share(self.empty_share)} empty; a new row falls into an empty one with a chance of "
             f"{percent(self.new_cell_chance)}",
-            f"rows it would need    {power(self.log10_histogram_rows)} for {BINS} bins per column and a "
+            f"rows it would need    {rows_text(self.log10_histogram_rows)} for {BINS} bins per column and a "
             f"relative error of {percent(RELATIVE_ERROR)} each",
+            f"a kernel estimate     {rows_text(self.log10_kernel_rows)} to have a normal density right to a "
+            "third at its centre",
         ]
 
 
@@ -168,7 +175,8 @@ def geometry(
         occupied_cells=occupied,
         empty_share=max(0.0, 1.0 - 10.0 ** (float(np.log10(occupied)) - log10_cells)),
         new_cell_chance=alone / n,
-        log10_histogram_rows=d * float(np.log10(BINS)) - 2.0 * float(np.log10(RELATIVE_ERROR)),
+        log10_histogram_rows=log10_histogram_rows(d, RELATIVE_ERROR, BINS),
+        log10_kernel_rows=log10_kernel_rows(d, THIRD),
     )
 
 
@@ -263,7 +271,7 @@ def geometry_findings(found: Geometry, rows: int) -> Iterator[Finding]:
             f"{share(found.empty_share)} are empty, and a new row falls into an empty one with a chance of "
             f"about {percent(found.new_cell_chance)}.",
             f"Its density is zero there. Ten bins per column and an error of 10 % in each need about "
-            f"{power(found.log10_histogram_rows)} rows.",
+            f"{rows_text(found.log10_histogram_rows)} rows.",
             (HISTOGRAM,),
             "note",
             "Bin one or two columns at a time, or use a smooth model.",

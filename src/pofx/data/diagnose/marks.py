@@ -143,8 +143,11 @@ def _spike(seen: Marks) -> Finding:
 
 
 def _far(column: Column, rest: Column, spikes: np.ndarray) -> list[str]:
-    """Return the spikes more than three interquartile ranges beyond the quartiles of the other rows."""
-    if rest.n < FEW:
+    """Return the spikes more than three interquartile ranges beyond the quartiles of the other rows.
+
+    Where most rows are at spikes these are what is usual, not the others.
+    """
+    if rest.n < max(FEW, column.n / 2.0):
         return []
     z = column.units.to(rest.values.repeat(rest.counts))
     scale, low, high = robust_scale(z)

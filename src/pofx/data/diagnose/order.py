@@ -66,13 +66,13 @@ def drift(x: np.ndarray, label: str, columns: int) -> tuple[Finding | None, floa
     else:
         consequence = (
             "Rows were not drawn independently from one distribution, or somebody sorted them: the first "
-            "rows are no sample of all, and errors that assume independence are too small: its mean rank is "
-            f"known as well as from {max(effective, 1.0):,.0f} independent rows."
+            "rows are no sample of all, and errors that assume independence are too small."
         )
         said = (
             f"{short(label)} drifts with the row number: {percent(share)} of the variance of its ranks is "
             f"between {blocks} consecutive blocks of rows (lowest in rows {edges[lowest] + 1:,} to "
-            f"{edges[lowest + 1]:,}, highest in rows {edges[highest] + 1:,} to {edges[highest + 1]:,})."
+            f"{edges[lowest + 1]:,}, highest in rows {edges[highest] + 1:,} to {edges[highest + 1]:,}); its "
+            f"mean rank is known as well as from {max(effective, 1.0):,.0f} independent rows."
         )
     finding = Finding(
         "drift",

@@ -1,12 +1,8 @@
-"""What concerns rows rather than one column: missing values, copies, how many rows for how many columns.
-
-References
-----------
-Silverman (1986), Density Estimation, table 4.2: the rows that a kernel estimate needs.
-"""
+"""What concerns rows rather than one column: missing values, copies, how many rows for how many columns."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +23,7 @@ from pofx.data.diagnose.finding import (
     percent,
     short,
 )
+from pofx.data.diagnose.needs import THIRD, log10_kernel_rows, rows_text
 from pofx.data.table import Table
 from pofx.validation.columns import printable
 
@@ -35,9 +32,7 @@ __all__ = ["Facts", "row_findings"]
 MANY = 0.05  # of the rows; fewer that are missing, dropped or copies change a fit by less than its own error
 FEW, VERY_FEW = 100, 30
 PER_COLUMN = 10
-# Rows for a relative mean squared error below 0.1 at the centre of a normal density in d = 1, 2, ... columns.
-KERNEL_ROWS = (4, 19, 67, 223, 768, 2_790, 10_700, 43_700, 187_000, 842_000)
-KERNEL_GROWTH = 4.5  # and so many times more for each further column
+TENTH = 0.1  # a relative error that one would like to have
 AS_ASKED = ("dropped, as asked", "not among columns=")
 
 
@@ -168,8 +163,8 @@ def _sizes(facts: Facts) -> Iterator[Finding]:
         return
     if n < FEW:
         yield _few_rows(n, d)
-    need = KERNEL_ROWS[min(d, 10) - 1] * KERNEL_GROWTH ** max(0, d - 10)
-    if d > 1 and n < need:
+    need = log10_kernel_rows(d, THIRD)
+    if d > 1 and math.log10(n) < need:
         yield _dimension(n, d, need)
 
 
@@ -207,16 +202,16 @@ def _few_rows(n: int, d: int) -> Finding:
 
 
 def _dimension(n: int, d: int, need: float) -> Finding:
-    rows_needed = f"about {need:,.0f}" if need < 1e9 else "more than a billion"
     return Finding(
         "dimension",
         (),
-        Quantity(n / need, "of the rows that a kernel estimate needs"),
-        f"{n:,} rows in {d} columns: for a relative error of 10 % (mean square) at the centre of a normal "
-        f"density a kernel estimate needs {rows_needed} rows.",
+        Quantity(10.0 ** max(math.log10(n) - need, -300.0), "of the rows that a kernel estimate needs"),
+        f"{n:,} rows in {d} columns: to have the height of a normal density right to a third at its centre, "
+        f"a kernel estimate needs about {rows_text(need)} rows (Silverman 1986); to a tenth, "
+        f"{rows_text(log10_kernel_rows(d, TENTH))}.",
         f"In {d} columns rows are far apart: a kernel estimate is over-smoothed or full of holes, and "
         f"{n ** (1 / d):.1f} bins per column already make as many cells as there are rows.",
         (KDE, HISTOGRAM),
-        "warning" if n < need / 10.0 else "note",
+        "warning" if math.log10(n) < need - 1.0 else "note",
         "Believe a Gaussian or a mixture first, or look at fewer columns at a time.",
     )

@@ -6,6 +6,7 @@ that is one row in 430,000, so a few of them are evidence at any size.
 References
 ----------
 Tukey (1977), Exploratory Data Analysis, 2D (outside and far-out values).
+Hill (1975), Ann. Stat. 3, 1163: the index of a tail that falls like a power.
 Zhang and Stephens (2009), Technometrics 51, 316: the shape of a generalised Pareto tail.
 Vehtari, Simpson, Gelman, Yao and Gabry (2024), JMLR 25(72): how long a tail to take.
 """
@@ -30,7 +31,7 @@ from pofx.data.diagnose.finding import (
 )
 from pofx.data.diagnose.marks import Marks
 
-__all__ = ["Far", "far_out", "tail_findings", "tail_shape"]
+__all__ = ["Far", "far_out", "hill_index", "tail_findings", "tail_shape"]
 
 FEWEST = 10  # rows; quartiles of fewer say nothing
 FENCE = 3.0  # interquartile ranges beyond the quartiles
@@ -112,6 +113,25 @@ def tail_shape(excess: np.ndarray) -> float:
     return float(np.log1p(-b * excess).mean())
 
 
+def hill_index(z: np.ndarray) -> tuple[float, float, int] | None:
+    """Return (a, standard error, rows used) where P(|X − median| > x) falls like x^-a: a = 1 for a Cauchy,
+    the degrees of freedom for Student's t. None where the outermost rows are all equally far away.
+
+    The maximum likelihood estimate from the √n outermost rows: more of them are biased where the tail is a
+    power only far out (of 1,000 rows of t with 3 degrees of freedom they give 2.8 ± 0.5, three times as many
+    2.5 ± 0.25).
+
+    Parameters
+    ----------
+    z : ndarray of shape (n,)
+        Ascending, at least 10.
+    """
+    far = np.sort(np.abs(z - z[(len(z) - 1) // 2]))
+    k = max(5, math.isqrt(len(z)))
+    total = float(np.log(far[-k:] / far[-k - 1]).sum()) if far[-k - 1] > 0.0 else 0.0
+    return (k / total, k**0.5 / total, k) if total > 0.0 else None
+
+
 def _tail(z: np.ndarray) -> tuple[float, int] | None:
     """Return (shape, rows used) of the upper tail of ascending values, or None where it has no length."""
     n = len(z)
@@ -121,13 +141,15 @@ def _tail(z: np.ndarray) -> tuple[float, int] | None:
     return None if len(excess) < FEWEST else (tail_shape(excess), len(excess))
 
 
-def _heavy(z: np.ndarray) -> float | None:
-    """Return the shape of the heavier tail where it is clearly heavier than an exponential one."""
+def _heavy(z: np.ndarray) -> tuple[float, float] | None:
+    """Return the shape, and its error, of the heavier tail where it is clearly heavier than exponential."""
     shapes = []
     for side in (z, -z[::-1]):
         found = _tail(side)
-        if found is not None and found[0] > TAIL_SIGMAS * (1.0 + found[0]) / math.sqrt(found[1]):
-            shapes.append(found[0])
+        if found is not None:
+            shape, error = found[0], (1.0 + found[0]) / math.sqrt(found[1])
+            if shape > TAIL_SIGMAS * error:
+                shapes.append((shape, error))
     return max(shapes, default=None)
 
 
@@ -196,14 +218,22 @@ def _group(column: Column, far: Far) -> Finding:
     )
 
 
-def _heavy_tails(column: Column, far: Far, heavy: float, share: float) -> Finding:
+def _heavy_tails(column: Column, far: Far, heavy: tuple[float, float], share: float) -> Finding:
+    shape, error = heavy
+    hill = hill_index(column.z)
+    power = ""
+    if hill is not None:
+        power = (
+            f"; Hill's index of the {hill[2]:,} outermost rows, the power with which a tail falls off, is "
+            f"{hill[0]:.1f} ± {hill[1]:.1f}"
+        )
     return Finding(
         "heavy_tails",
         (column.full_label,),
-        Quantity(heavy, "shape of the tail (0 exponential, 1 Cauchy)"),
+        Quantity(shape, "shape of the tail (0 exponential, 1 Cauchy)"),
         f"{column.label} has heavy tails: {counted(far.count, 'row')} of {column.n:,} ({percent(share)}) lie "
         f"beyond three interquartile ranges, where a normal column has one in 430,000; the tail's shape is "
-        f"{heavy:.2f} (0 exponential, 1 Cauchy).",
+        f"{shape:.2f} ± {error:.2f} (0 exponential, 1 Cauchy){power}.",
         "A Gaussian calls such rows impossible, a mixture spends components on them, a kernel estimate puts "
         "a lonely bump on each, a histogram ends before the next one. From a shape of 0.5 on there may be no "
         "finite variance, from 1 on no mean.",

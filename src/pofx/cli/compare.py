@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pofx.cli.held_out import judge, verdict
+from pofx.cli.judging import How, judging_options
 from pofx.cli.models import make_models, set_weight_kind
 from pofx.cli.options import (
     force_option,
@@ -28,14 +29,11 @@ __all__ = ["command"]
     "which model says most of unseen rows?",
     "pofx compare faithful.csv --models gaussian,kde",
     "pofx compare world:three_bumps,n=300 --models gaussian,histogram --folds 3 --json",
+    "pofx compare visits.csv --groups patient",
+    "pofx compare sensor.csv --time hour",
 )
 @reads(missing="drop")
-@click.option(
-    "--models", metavar="A,B", help="Some of gaussian, mixture, kde, histogram; by default all four."
-)
-@click.option(
-    "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts to hold out in turn."
-)
+@judging_options
 @click.option("-o", "--output", metavar="FILE", help="Write it there; by default to standard output.")
 @weight_kind_option
 @seed_option
@@ -45,8 +43,7 @@ __all__ = ["command"]
 @force_option
 def compare(
     asked: Asked,
-    models: str | None,
-    folds: int,
+    how: How,
     weight_kind: str | None,
     output: str | None,
     seed: int,
@@ -57,15 +54,18 @@ def compare(
 ) -> int:
     """Compare models by the log density they give to rows that they have not seen.
 
-    Prints the table, with standard errors and reasons for doubt, and which model to use.
+    Prints the table, with standard errors and reasons for doubt, and which model to use. One Gaussian is
+    always there to compare with, and the truth where DATA is a known world.
     """
-    candidates = make_models(models, seed)
+    candidates = make_models(how.models, seed)
     set_weight_kind(candidates.values(), weight_kind)
     if plan:
-        return print_plan("compare", asked, list(candidates.values()), folds=folds, as_json=as_json)
+        return print_plan("compare", asked, list(candidates.values()), folds=how.folds, as_json=as_json)
     may_write(output, asked.files(), force=force)
-    result, table = judge(candidates, asked, folds=folds, seed=seed)
-    text = json_text(result.to_dict()) if as_json else clean(verdict(result, table))
+    result, table = judge(candidates, asked, seed=seed, how=how)
+    seconds = {entry.name: round(entry.held_out.seconds, 3) for entry in result.table}
+    record = {**result.to_dict(), "run": {"seconds": seconds}}
+    text = json_text(record) if as_json else clean(verdict(result, table))
     emit(text, output, force=force)
     return judged(strict, converged=result.best.fit_.converged, doubtful=doubts(result))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pofx.cli.held_out import judge, verdict
+from pofx.cli.judging import How, judging_options
 from pofx.cli.models import make_model, make_models, model_options, set_marginal, set_weight_kind
 from pofx.cli.options import (
     force_option,
@@ -50,8 +51,9 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     metavar="auto|gaussian|mixture|kde|histogram",
     default="auto",
     show_default=True,
-    help="auto: the best of the four on held-out rows. Or the class of an installed package.",
+    help="auto: the best on held-out rows, of --models. Or the class of an installed package.",
 )
+@judging_options
 @model_options
 @weight_kind_option
 @seed_option
@@ -63,6 +65,7 @@ def fit(
     asked: Asked,
     output: str | None,
     model: str,
+    how: How,
     given: Mapping[str, str],
     weight_kind: str | None,
     seed: int,
@@ -78,19 +81,21 @@ def fit(
     """
     if model == "auto" and given:
         raise click.UsageError(f"--{next(iter(given))} needs --model: which one is it for?")
-    models = make_models(None, seed) if model == "auto" else {"": make_model(model, seed, given)}
+    if model != "auto" and how.given():
+        raise click.UsageError(f"{how.given()[0]} is about choosing a model; it goes with --model auto.")
+    models = make_models(how.models, seed) if model == "auto" else {"": make_model(model, seed, given)}
     set_weight_kind(models.values(), weight_kind)
     if asked.missing == "marginal":
         set_marginal(models.values())
     if plan:
-        folds = 5 if model == "auto" else 0
+        folds = how.folds if model == "auto" else 0
         return print_plan("fit", asked, list(models.values()), folds=folds, as_json=as_json)
     if output is None or output == "-":
         raise click.UsageError("fit writes a model file: name it, as in -o model.pofx.")
     may_write(output, asked.files(), force=force)
     result: Comparison | None = None
     if model == "auto":
-        result, table = judge(models, asked, seed=seed)
+        result, table = judge(models, asked, seed=seed, how=how)
         show(verdict(result, table).rstrip("\n"))
         fitted = result.best
     else:

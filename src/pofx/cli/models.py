@@ -19,18 +19,20 @@ __all__ = ["load_model", "make_model", "make_models", "model_options", "set_marg
 
 
 def make_models(words: str | None, seed: int) -> dict[str, Density]:
-    """Return unfitted models by class name: the candidates, or those named between commas."""
+    """Return unfitted models by class name: the candidates, all there are, or those named between commas."""
     from pofx.auto import candidates
 
     if words is None:
         return candidates(seed)
+    if words.strip().casefold() == "all":
+        return candidates(seed, everything=True)
     from pofx.cli.words import ModelWord
 
     kind = ModelWord(auto=False)
     try:
         named = [kind.convert(word, None, None) for word in listed(words) or []]
     except click.BadParameter as error:
-        raise click.UsageError(f"--models: {error.message}") from None
+        raise click.UsageError(f"--models: {error.message} Or all.") from None
     if not named or len(set(named)) < len(named):
         raise click.UsageError(f"--models names one or more different models, not {words!r}.")
     models = [make_model(word, seed, {}) for word in named]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pofx.cli.held_out import judge, verdict
+from pofx.cli.judging import How, judging_options
 from pofx.cli.models import make_models, set_weight_kind
 from pofx.cli.options import (
     force_option,
@@ -40,6 +41,7 @@ __all__ = ["command"]
     help="Whether up to 2,000 rows are drawn as dots (more are counted in cells); --no-points draws and "
     "quotes no single row.",
 )
+@judging_options
 @weight_kind_option
 @seed_option
 @json_option
@@ -50,6 +52,7 @@ def report(
     asked: Asked,
     output: str | None,
     points: bool,
+    how: How,
     weight_kind: str | None,
     seed: int,
     as_json: bool,
@@ -57,7 +60,7 @@ def report(
     strict: bool,
     force: bool,
 ) -> int:
-    """Compare four models on held-out rows and write what there is to know as one HTML file.
+    """Compare models on held-out rows and write what there is to know as one HTML file.
 
     Prints the table and the verdict. A report of an earlier run is replaced. "-o -" writes the HTML to
     standard output. --json prints all that the report says, with date, seconds and memory, which the page
@@ -69,14 +72,14 @@ def report(
         raise click.UsageError(f"report writes HTML: give -o a name that ends in .html, not {output!r}.")
     if as_json and target == "-":
         raise click.UsageError("--json and -o - both want standard output; name a file for one of them.")
-    models = make_models(None, seed)
+    models = make_models(how.models, seed)
     set_weight_kind(models.values(), weight_kind)
     if plan:
-        return print_plan("report", asked, list(models.values()), folds=5, as_json=as_json)
+        return print_plan("report", asked, list(models.values()), folds=how.folds, as_json=as_json)
     from pofx.show.report import html, is_ours, record, tell, write
 
     may_write(target, asked.files(), force=force, ours=is_ours)
-    result, table = judge(models, asked, seed=seed)
+    result, table = judge(models, asked, seed=seed, how=how)
     source = None if asked.data[0] == "-" else asked.data[0]  # what came through a pipe is gone
     words = asked.words(dropped=table.dropped > 0)
     with progress() as step:

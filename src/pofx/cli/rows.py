@@ -116,6 +116,39 @@ class Asked:
             notes.release(print_table(table))
         return table
 
+    def read_beside(self, key: str | None) -> tuple[Table, Any]:
+        """Read the rows without a column of numbers that groups or orders them, and that column (n,); None
+        where none is named.
+
+        Raises
+        ------
+        DataError
+            Where that column is not there, or holds no numbers.
+        """
+        if key is None:
+            return self.read(), None
+        from pofx.data.openers import open_source
+        from pofx.data.read import choose, marks_of_missing, position_of, read
+        from pofx.errors import DataError
+
+        with self._naming(), _notes().held() as notes:
+            found = open_source(self.source, na=marks_of_missing(self.na)[0], header=self.header)
+            options = {**self.options(), "header": None}
+            at = position_of(found, _columns(key)[0])
+            if found.columns[at].values is None:
+                raise DataError(
+                    f"{found.label(at)!r} holds no numbers ({found.columns[at].why_not}); rows are grouped "
+                    "and ordered by a column of numbers. In Python, pofx.compare takes groups= and time= of "
+                    "any kind."
+                )
+            weighs = None if options["weights"] is None else position_of(found, options["weights"])
+            keep, aside = choose(found, options["columns"], [*(options["drop"] or []), at], weighs)
+            both = read(found, **{**options, "columns": [*keep, at], "drop": None})
+            table = both[:, list(range(len(keep)))]
+            table.set_aside = {**aside, found.label(at): "it groups or orders the rows, as asked"}
+            notes.release(print_table(table))
+        return table, both.values[:, -1]
+
     def read_for(self, model: Density, found: Source | None = None) -> Table:
         """Read the columns that a model knows, by their names, and say what else there is.
 

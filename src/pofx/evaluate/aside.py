@@ -58,6 +58,8 @@ def _from_frame(X: Any, given: str, name: str) -> tuple[Any, Any]:
 
 def _one_for_each(given: Any, came: int, name: str) -> NDArray[Any]:
     values = np.asarray(given)
+    if values.dtype.kind == "U" and not all(isinstance(value, str) for value in given):
+        values = np.asarray(given, dtype=object)  # NumPy would make texts of numbers
     if values.shape != (came,):
         raise DataError(
             f"{name} must have one value for each of the {came:,} rows, shape ({came},), not {values.shape}."
@@ -74,12 +76,7 @@ def codes_of(groups: Any, came: int, kept: NDArray[np.bool_]) -> NDArray[np.intp
         For another number of groups than rows, and for a missing one.
     """
     values = _one_for_each(groups, came, "groups")[kept]
-    if _missing(values).any():
-        row = int(np.flatnonzero(kept)[int(np.argmax(_missing(values)))])
-        raise DataError(
-            f"groups: {int(_missing(values).sum()):,} rows have none (first: row {row}). Leave these rows "
-            "out, or give them a group of their own."
-        )
+    _refuse_missing(values, kept, "groups", " Leave them out, or give them a group of their own.")
     words = values.astype(str) if values.dtype.kind == "O" else values
     return np.asarray(np.unique(words, return_inverse=True)[1], dtype=np.intp)
 
@@ -95,13 +92,20 @@ def times_of(time: Any, came: int, kept: NDArray[np.bool_]) -> NDArray[Any]:
     if isinstance(time, bool):
         raise ParameterError("time must be True, a column's name, or one time for each row; got False.")
     values = _one_for_each(time, came, "time")[kept]
-    if _missing(values).any():
-        row = int(np.flatnonzero(kept)[int(np.argmax(_missing(values)))])
-        raise DataError(f"time: {int(_missing(values).sum()):,} rows have none (first: row {row}).")
+    _refuse_missing(values, kept, "time", "")
     try:
         return np.asarray(np.unique(values, return_inverse=True)[1])
     except TypeError as error:
         raise DataError(f"time: these values cannot be put in order: {error}.") from error
+
+
+def _refuse_missing(values: NDArray[Any], kept: NDArray[np.bool_], name: str, hint: str) -> None:
+    missing = _missing(values)
+    if missing.any():
+        n, row = int(missing.sum()), int(np.flatnonzero(kept)[int(np.argmax(missing))])
+        raise DataError(
+            f"{name}: {n:,} row{'s have' if n > 1 else ' has'} none (first: row {row}, counted from 0).{hint}"
+        )
 
 
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:

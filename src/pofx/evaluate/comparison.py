@@ -198,7 +198,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data (schema pofx.compare/1): numbers, or None where there is no finite one.
 
-        What the clock said stands in ``run`` alone; all else is the same for the same rows and seed.
+        It holds no clock reading: the same for the same rows and seed.
         """
         return as_dict(self)
 

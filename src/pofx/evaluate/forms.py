@@ -198,7 +198,6 @@ def as_dict(result: Comparison) -> dict[str, Any]:
         "unit": "nats per row",
         "models": [_record(result, entry) for entry in result.table],
         "family": None if result.family is None else result.family.to_dict(),
-        "run": {"seconds": {entry.name: round(entry.held_out.seconds, 3) for entry in result.table}},
     }
 
 

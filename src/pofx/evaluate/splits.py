@@ -192,8 +192,8 @@ def _forward(at: NDArray[Any], folds: int) -> tuple[Indices, Pairs]:
     _, starts = np.unique(at[order], return_index=True)  # where a new time begins
     if len(starts) < folds + 1:
         raise DataError(
-            f"Holding later rows out in {folds} folds needs at least {folds + 1} different times; there are "
-            f"{len(starts)}. Give fewer folds=."
+            f"Holding later rows out in {folds} folds needs at least {folds + 1} different times; there "
+            f"{'is' if len(starts) == 1 else 'are'} {len(starts)}. Give fewer folds=."
         )
     cuts, free = [], starts[1:]
     for k in range(
@@ -219,8 +219,11 @@ def _pairs(cv: Any, rows: Rows, codes: Indices | None) -> Pairs:
         try:
             found = list(cv.split(rows.values, None, codes))
         except PARTIAL as error:
-            more = " It needs groups: give groups=." if codes is None and "groups" in str(error) else ""
-            raise DataError(f"cv={cv!r} cannot split these {n:,} rows: {error}{more}") from error
+            if "stratified" in type(cv).__name__.casefold():
+                why = "it needs labels, which rows of a density have none of; KFold or groups= will do."
+            else:
+                why = f"{error}" + " (give groups=)" * (codes is None and "groups" in str(error))
+            raise DataError(f"cv={cv!r} cannot split these {n:,} rows: {why}") from error
     elif isinstance(cv, Iterable) and not isinstance(cv, str | bytes):
         found = list(cv)
     else:
@@ -239,8 +242,8 @@ def _pairs(cv: Any, rows: Rows, codes: Indices | None) -> Pairs:
             raise DataError(f"cv: fold {k + 1} has {len(train)} rows to fit and {len(test)} to hold out.")
         if both := len(np.intersect1d(train, test)):
             raise DataError(
-                f"cv: {both:,} rows of fold {k + 1} are both fitted and held out; a fit must not have seen "
-                "what it is asked."
+                f"cv: {both:,} row{'s' * (both > 1)} of fold {k + 1} {'are' if both > 1 else 'is'} both "
+                "fitted and held out; a fit must not have seen what it is asked."
             )
         pairs.append((train, test))
     if not pairs:

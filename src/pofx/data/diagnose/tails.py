@@ -6,7 +6,7 @@ that is one row in 430,000, so a few of them are evidence at any size.
 References
 ----------
 Tukey (1977), Exploratory Data Analysis, 2D (outside and far-out values).
-Hill (1975), Ann. Stat. 3, 1163: the index of a tail that falls like a power.
+Hill (1975), Ann. Stat. 3, 1163: the shape of a tail that falls like a power.
 Zhang and Stephens (2009), Technometrics 51, 316: the shape of a generalised Pareto tail.
 Vehtari, Simpson, Gelman, Yao and Gabry (2024), JMLR 25(72): how long a tail to take.
 """
@@ -31,7 +31,7 @@ from pofx.data.diagnose.finding import (
 )
 from pofx.data.diagnose.marks import Marks
 
-__all__ = ["Far", "far_out", "hill_index", "tail_findings", "tail_shape"]
+__all__ = ["Far", "far_out", "hill_shape", "tail_findings", "tail_shape"]
 
 FEWEST = 10  # rows; quartiles of fewer say nothing
 FENCE = 3.0  # interquartile ranges beyond the quartiles
@@ -113,13 +113,13 @@ def tail_shape(excess: np.ndarray) -> float:
     return float(np.log1p(-b * excess).mean())
 
 
-def hill_index(z: np.ndarray) -> tuple[float, float, int] | None:
-    """Return (a, standard error, rows used) where P(|X − median| > x) falls like x^-a: a = 1 for a Cauchy,
-    the degrees of freedom for Student's t. None where the outermost rows are all equally far away.
+def hill_shape(z: np.ndarray) -> tuple[float, float, int] | None:
+    """Return (shape, standard error, rows used) of the tail of |X − median|, or None where it has no length.
 
-    The maximum likelihood estimate from the √n outermost rows: more of them are biased where the tail is a
-    power only far out (of 1,000 rows of t with 3 degrees of freedom they give 2.8 ± 0.5, three times as many
-    2.5 ± 0.25).
+    Hill's estimate, the mean of log(x / threshold): the maximum likelihood of P(X > x) ~ x^(-1/ξ), so that 1
+    is a Cauchy and 1/a Student's t with a degrees of freedom. From the √n outermost rows: more of them are
+    biased where the tail is a power only far out (of 1,000 rows of t with 3 degrees of freedom they give 0.36
+    ± 0.06, three times as many 0.40 ± 0.04). Exponential tails come near 0 only slowly: 0.28 at 1,000 rows.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def hill_index(z: np.ndarray) -> tuple[float, float, int] | None:
     """
     far = np.sort(np.abs(z - z[(len(z) - 1) // 2]))
     k = max(5, math.isqrt(len(z)))
-    total = float(np.log(far[-k:] / far[-k - 1]).sum()) if far[-k - 1] > 0.0 else 0.0
-    return (k / total, k**0.5 / total, k) if total > 0.0 else None
+    shape = float(np.log(far[-k:] / far[-k - 1]).mean()) if far[-k - 1] > 0.0 else 0.0
+    return (shape, shape / k**0.5, k) if shape > 0.0 else None
 
 
 def _tail(z: np.ndarray) -> tuple[float, int] | None:
@@ -220,23 +220,20 @@ def _group(column: Column, far: Far) -> Finding:
 
 def _heavy_tails(column: Column, far: Far, heavy: tuple[float, float], share: float) -> Finding:
     shape, error = heavy
-    hill = hill_index(column.z)
-    power = ""
+    hill = hill_shape(column.z)
+    also = ""
     if hill is not None:
-        power = (
-            f"; Hill's index of the {hill[2]:,} outermost rows, the power with which a tail falls off, is "
-            f"{hill[0]:.1f} ± {hill[1]:.1f}"
-        )
+        also = f", by Hill's estimate from the {hill[2]:,} outermost rows {hill[0]:.2f} ± {hill[1]:.2f}"
     return Finding(
         "heavy_tails",
         (column.full_label,),
         Quantity(shape, "shape of the tail (0 exponential, 1 Cauchy)"),
         f"{column.label} has heavy tails: {counted(far.count, 'row')} of {column.n:,} ({percent(share)}) lie "
         f"beyond three interquartile ranges, where a normal column has one in 430,000; the tail's shape is "
-        f"{shape:.2f} ± {error:.2f} (0 exponential, 1 Cauchy){power}.",
+        f"{shape:.2f} ± {error:.2f} (0 exponential, 1 Cauchy){also}.",
         "A Gaussian calls such rows impossible, a mixture spends components on them, a kernel estimate puts "
-        "a lonely bump on each, a histogram ends before the next one. From a shape of 0.5 on there may be no "
-        "finite variance, from 1 on no mean.",
+        "a lonely bump on each, a histogram ends before the next one. Where both shapes are 0.5 or more there "
+        "may be no finite variance, from 1 on no mean.",
         ALL,
         "warning",
         "Model the logarithm where the column is positive (pofx.Transformed), and judge by the median as "

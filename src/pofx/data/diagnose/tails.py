@@ -232,8 +232,8 @@ def _heavy_tails(column: Column, far: Far, heavy: tuple[float, float], share: fl
         f"beyond three interquartile ranges, where a normal column has one in 430,000; the tail's shape is "
         f"{shape:.2f} ± {error:.2f} (0 exponential, 1 Cauchy){also}.",
         "A Gaussian calls such rows impossible, a mixture spends components on them, a kernel estimate puts "
-        "a lonely bump on each, a histogram ends before the next one. Where both shapes are 0.5 or more there "
-        "may be no finite variance, from 1 on no mean.",
+        "a lonely bump on each, a histogram ends before the next one. Where both shapes are 0.5 or more "
+        "there may be no finite variance, from 1 on no mean.",
         ALL,
         "warning",
         "Model the logarithm where the column is positive (pofx.Transformed), and judge by the median as "

@@ -281,6 +281,7 @@ def test_json_of_every_verb(run: Run, fitted: str, faithful: Path, tmp_path: Pat
         ("fit", faithful, "--model", "kde", "-o", "k.pofx"): "pofx.fit/1",
         ("fit", faithful, "-o", "a.pofx"): "pofx.fit/1",
         ("check", fitted, faithful, "--new"): "pofx.check/2",
+        ("differ", faithful, faithful): "pofx.differ/1",
         ("compare", faithful, "--models", "gaussian,histogram"): "pofx.compare/1",
         ("sample", fitted, "-n", "2", "--seed", "1"): "pofx.sample/1",
         ("score", fitted, faithful): "pofx.score/1",

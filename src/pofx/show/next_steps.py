@@ -52,17 +52,18 @@ def next_steps(
         ]
     start = command or invocation()
     stem = _stem(source)
-    kept, drawn, scored, shown = (
-        shlex.quote(f"{stem}{end}") for end in (".pofx", "-drawn.csv", "-scores.csv", ".png")
-    )
+    ends = (".pofx", "-drawn.csv", "-scores.csv", ".png", "-search.png")
+    kept, drawn, scored, shown, searched = (shlex.quote(f"{stem}{end}") for end in ends)
     data = shlex.join(words)
     seed = f" --seed {result.random_state}" if result.random_state else ""
     weighed = f" --weight-kind {model.weight_kind}" if model.weight_kind else ""
     gaps = " --missing drop" if result.split.rows.dropped or getattr(result.data, "dropped", 0) else ""
     again = " (feed it the same rows)" if words[0] == "-" else ""
+    chosen = [("See how its components were chosen", f"{start} plot {kept} --kind search -o {searched}")]
     return [
         (f"Keep the model{again}", f"{start} fit {data} --model {kind}{seed}{weighed} -o {kept}"),
         (f"Look at it{again}", f"{start} plot {kept} {data} -o {shown}"),
+        *(chosen if kind == "mixture" else []),
         (f"Judge it, curve by curve{again}", f"{start} check {kept} {data}"),
         (f"Find the rows that it calls unlikely{again}", f"{start} score {kept} {data}{gaps} -o {scored}"),
         ("Draw new rows from it", f"{start} sample {kept} -n 1000 -o {drawn}"),

@@ -16,7 +16,7 @@ from pofx.show.cards import Judged
 from pofx.show.figure import Axis, Band, Curve, Figure, Panel, Regions
 from pofx.show.page import MOST_POINTS, label, text
 from pofx.show.picture import picture
-from pofx.show.sections.fails import fails
+from pofx.show.sections.fails import fails, without_rows
 from pofx.show.sections.own import Own, own_part
 from pofx.show.sections.residuals import residuals
 from pofx.show.sections.worst_pair import worst_pair
@@ -68,9 +68,11 @@ class Card:
             for curve in (*found["columns"], found["rank"]):
                 if curve is not None:
                     curve.pop("curve", None)
-            if found["energy"] is not None and not points:  # where it differs is told by rows
-                for key in ("more_rows_around", "fewer_rows_around", "sentence"):
+            if found["energy"] is not None and not points:  # where it differs is told by two rows
+                for key in ("more_rows_around", "fewer_rows_around"):
                     found["energy"].pop(key)
+                whole = found["energy"].pop("sentence")
+                found["sentence"] = found["sentence"].replace(whole, without_rows(whole))
         return {
             "model": judged.entry.name,
             "problem": judged.problem or None,
@@ -82,41 +84,55 @@ class Card:
         }
 
 
-def make_card(result: Comparison, judged: Judged, *, points: bool | None = None, beware: str = "") -> Card:
+def make_card(result: Comparison, judged: Judged, *, points: bool = True, beware: str = "") -> Card:
     """Make the card of a model; with ``points=False`` no single row is drawn or quoted."""
     if judged.model is None:
         return Card(judged, (), None, "", None)
-    rows = result.split.rows
-    n, d = rows.values.shape
-    dots = n <= MOST_POINTS and points is not False
-    pictures, pair, place = [], None, ""
-    try:
-        which = None if d == 1 else worst_pair(result, judged.entry, judged.model)
-        figure = picture(judged.model, rows.values, judged.entry.name, points=None if dots else 0, pair=which)
-    except UNABLE:
-        figure = None
-    if figure is not None and which is None:
-        said = "The rows (bars) and the density fitted to all of them (line); shaded: 95 % of its mass."
-        pictures.append(_panel(to_inline_svg(figure, wide=680.0), said, wide=True))
-    elif figure is not None and which is not None:
-        pair = (rows.columns.label(which[0]), rows.columns.label(which[1]))
-        pictures.append(_panel(to_inline_svg(figure), _caption(figure, n, d, pair, dots)))
-        try:
-            found = residuals(result, judged.entry, judged.model, which, figure.main)
-        except UNABLE:
-            pass  # no marginal of two columns, so no map of them
-        else:
-            place = found.place((label(pair[0]), label(pair[1])))
-            said = (
-                "Orange: more rows than the model expects, blue: fewer; from 1, 2 and 3 standard deviations."
-            )
-            said += "" if found.held_out else " It has seen these rows."
-            title = f"{figure.title}: where rows exceed the model"
-            pictures.append(_panel(found.draw(figure.main, title), said))
+    if result.split.rows.values.shape[1] == 1:
+        pair, place, pictures = None, "", _of_a_column(result, judged, points)
+    else:
+        pair, place, pictures = _of_a_pair(result, judged, points)
     if judged.check is not None and judged.check.curves:
         pictures.append(_calibration(judged.check))
-    said = fails(result, judged, place, aggregates=points is False)
+    said = fails(result, judged, place, aggregates=not points)
     return Card(judged, tuple(pictures), pair, said, own_part(result, judged), beware)
+
+
+def _of_a_column(result: Comparison, judged: Judged, points: bool) -> list[str]:
+    assert judged.model is not None
+    rows = result.split.rows.values
+    dots = points and len(rows) <= MOST_POINTS
+    try:
+        figure = picture(judged.model, rows, judged.entry.name, points=None if dots else 0)
+    except UNABLE:
+        return []
+    said = "The rows (bars) and the density fitted to all of them (line); shaded: 95 % of its mass."
+    return [_panel(to_inline_svg(figure, wide=680.0), said, wide=True)]
+
+
+def _of_a_pair(
+    result: Comparison, judged: Judged, points: bool
+) -> tuple[tuple[str, str] | None, str, list[str]]:
+    """Return the columns shown, where rows exceed the model in them, and the pictures."""
+    model, entry, rows = judged.model, judged.entry, result.split.rows
+    assert model is not None
+    n, d = rows.values.shape
+    dots = points and n <= MOST_POINTS
+    try:
+        which = worst_pair(result, entry, model)
+        figure = picture(model, rows.values, entry.name, points=None if dots else 0, pair=which)
+    except UNABLE:
+        return None, "", []
+    pair = (rows.columns.label(which[0]), rows.columns.label(which[1]))
+    pictures = [_panel(to_inline_svg(figure), _caption(figure, n, d, pair, dots))]
+    try:
+        found = residuals(result, entry, model, which, figure.main)
+    except UNABLE:
+        return pair, "", pictures  # it has no density of two columns, so there is no map of them
+    said = "Orange: more rows than the model expects, blue: fewer; from 1, 2 and 3 standard deviations."
+    said += "" if found.held_out else " It has seen these rows."
+    pictures.append(_panel(found.draw(figure.main, f"{figure.title}: where rows exceed the model"), said))
+    return pair, found.place((label(pair[0]), label(pair[1]))), pictures
 
 
 def _judged(verdict: Verdict) -> str:

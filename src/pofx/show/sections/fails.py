@@ -12,7 +12,7 @@ from pofx.show.cards import Judged
 from pofx.show.page import number, number_in_words, short
 from pofx.validation import Rows
 
-__all__ = ["fails", "worst"]
+__all__ = ["fails", "without_rows", "worst"]
 
 MOST_COLUMNS = 200  # searched for the place of the losses
 
@@ -49,8 +49,7 @@ def worst(check: Check, *, aggregates: bool = False) -> str:
         where = f", with {told.region.words('the data', 'the model')}" if told.region else ""
         return f"no curve leaves its band, but a classifier tells rows from draws (AUC {told.auc:.2f}){where}"
     if not check.curves_outside and not check.together:
-        said = check.energy_sentence
-        return said.partition(", with more rows")[0] if aggregates else said  # the places are rows
+        return without_rows(check.energy_sentence) if aggregates else check.energy_sentence
     if curve is not check.rank:
         return curve.sentence
     if curve.gap < 0:
@@ -62,6 +61,11 @@ def worst(check: Check, *, aggregates: bool = False) -> str:
         f"it is too narrow: {percent(curve.observed)} of the rows lie where its density is low, only "
         f"{percent(curve.expected)} of its own draws do"
     )
+
+
+def without_rows(energy_sentence: str) -> str:
+    """Return what the energy distance says without its places, which are rows."""
+    return energy_sentence.partition(", with more rows")[0]
 
 
 def _losses(result: Comparison, judged: Judged) -> str:

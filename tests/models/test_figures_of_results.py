@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 import pofx
 from pofx.errors import ParameterError
 from pofx.show import draw
-from pofx.show.figure import Band, Boxes, Curve, Figure, Intervals, Note, Panel, Points
+from pofx.show.figure import Band, Boxes, Curve, Figure, Intervals, Note, Panel, Points, Residuals
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,25 @@ def test_diagnosis_shows_five_numbers_and_findings() -> None:
     assert figure.title == found.headline
 
 
+# ---------------------------------------------------------------- two data sets
+
+
+def test_a_difference_shows_its_signed_map(rows: np.ndarray) -> None:
+    shifted = rows[:300] + np.array([0.0, 1.5])
+    found = pofx.differ(rows, shifted)
+    figure = pofx.figure(found)
+    drawn(figure)
+    chart = mark(figure.main, Residuals)
+    np.testing.assert_array_equal(chart.z, found.map.z.T)
+    assert chart.counts.sum() == pytest.approx(300)
+    assert (figure.main.x.label, figure.main.y.label) == found.map.columns
+    up = chart.z[chart.y[:-1] > rows[:, 1].max()]
+    assert up.size == 0 or up.min() >= 0  # above all rows of A there are only more
+    alone = pofx.figure(pofx.differ(rows[:, 0], rows[:200, 0] + 2.0))
+    drawn(alone)
+    assert not alone.main.y.ticks
+
+
 # ---------------------------------------------------------------- how many components
 
 
@@ -219,7 +238,7 @@ def test_wishes_of_models_are_refused_elsewhere(wrong: Any, rows: np.ndarray) ->
     with pytest.raises(ParameterError, match="pit"):
         pofx.figure(wrong, kind="corner")
     for thing in (3, rows, "moons.pofx"):
-        with pytest.raises(ParameterError, match="what diagnose, check or compare gives; got"):
+        with pytest.raises(ParameterError, match="what diagnose, check, compare or differ gives; got"):
             pofx.figure(thing)
     with pytest.raises(TypeError, match="colour"):
         pofx.plot(pofx.worlds.moons(), colour="red")

@@ -21,11 +21,11 @@ __all__ = ["figure", "plot"]
 
 
 def plot(model: Any, data: Any = None, *, ax: Axes | None = None, **wishes: Any) -> Axes:
-    """Draw a fitted model, or what diagnose, check or compare gave, in the style that matplotlib is set to.
+    """Draw a fitted model, or what diagnose, check, compare or differ gave, in matplotlib's present style.
 
     Parameters
     ----------
-    model : fitted Density, Diagnosis, Check, Comparison or RatioTests
+    model : fitted Density, Diagnosis, Check, Comparison, Difference or RatioTests
     data : rows, optional
         What to draw a model over: the training rows, or others of the same columns.
     ax : matplotlib Axes, optional
@@ -85,7 +85,7 @@ def figure(
 
     Parameters
     ----------
-    model : fitted Density, Diagnosis, Check, Comparison or RatioTests
+    model : fitted Density, Diagnosis, Check, Comparison, Difference or RatioTests
         A check takes ``kind="pit"`` (share of rows too many below each quantile) or ``"qq"``, and
         ``columns``; the others take no options.
     data : rows, optional

@@ -1,4 +1,4 @@
-"""Pictures of what is no model: a diagnosis, a comparison, a check, a test of how many components."""
+"""Pictures of what is no model: a diagnosis, a check, a comparison, a difference, tests of components."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["picture_of_result"]
 
 
 def picture_of_result(result: Any, wishes: Mapping[str, Any], *, single: bool) -> Figure:
-    """Return the picture of a diagnosis, a comparison, a check or a ratio test.
+    """Return the picture of a diagnosis, a check, a comparison, a difference or a ratio test.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def picture_of_result(result: Any, wishes: Mapping[str, Any], *, single: bool) -
     made, known = _MAKERS.get(name, _NONE) if ours else _NONE
     if made is None:
         raise ParameterError(
-            "Expected a fitted model of pofx, or what diagnose, check or compare gives; got "
+            "Expected a fitted model of pofx, or what diagnose, check, compare or differ gives; got "
             f"{called(result)}."
         )
     strange = [wish for wish in wishes if wish not in known]
@@ -64,6 +64,12 @@ def _check(result: Any, wishes: Mapping[str, Any], single: bool) -> Figure:
     return draw(result, name, wishes.get("columns"), most=1 if single else MOST_PANELS)
 
 
+def _difference(result: Any, wishes: Mapping[str, Any], single: bool) -> Figure:
+    from pofx.show.pictures.difference import difference
+
+    return difference(result)
+
+
 def _ratio_tests(result: Any, wishes: Mapping[str, Any], single: bool) -> Figure:
     from pofx.show.pictures.fits import ratio_tests
 
@@ -77,5 +83,6 @@ _MAKERS: dict[str, tuple[_Maker | None, tuple[str, ...]]] = {
     "Diagnosis": (_diagnosis, ()),
     "Comparison": (_comparison, ()),
     "Check": (_check, ("kind", "columns", "name")),
+    "Difference": (_difference, ()),
     "RatioTests": (_ratio_tests, ()),
 }

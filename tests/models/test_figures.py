@@ -414,6 +414,9 @@ def test_search_shows_bic_and_marks_the_chosen(mixture: pofx.GaussianMixture) ->
     assert mixture.covariance_type_ in only(figure, Note).text
     assert figure.main.x.at == (2.0, 3.0)
     assert figure.main.y.label == "BIC, smaller is better"
+    ax = _bare_axes()  # room for one panel: its key comes along
+    pofx.plot(mixture, kind="search", ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["full (VVV)", "tied (EEE)"]
 
 
 def test_irregular_candidates_are_hollow_and_named(mixture: pofx.GaussianMixture) -> None:

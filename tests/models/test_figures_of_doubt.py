@@ -225,6 +225,9 @@ def test_labels_of_any_kind() -> None:
     mixed = pofx.figure(model, rows, by=["a", None, 1, 2.0, "a", "", 1.5, None])
     assert mixed.main.legend is not None
     assert mixed.main.legend.labels == ("(none)", "1", "1.5", "2", "a")
+    numbered = pofx.figure(model, rows, by=[10, 2, 1, 2, 10, 1, 1, 2])
+    assert numbered.main.legend is not None
+    assert numbered.main.legend.labels == ("1", "2", "10")
     [nothing] = [m for m in mixed.marks() if isinstance(m, Points) and m.label == "(none)"]
     assert len(nothing.x) == 3
 

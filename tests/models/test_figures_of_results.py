@@ -211,15 +211,15 @@ def test_ratio_tests_alone_and_beside_the_search() -> None:
     model = pofx.GaussianMixture([1, 2, 3, 4], covariance_type="full", n_init=2).fit(x)
     tests = model.bootstrap_lrt(x, n_boot=9, max_components=2)
     alone, beside = pofx.figure(tests), pofx.figure(model, kind="search", tests=tests)
-    for figure in (alone, beside):
+    for figure, at in ((alone, 0), (beside, 1)):
         drawn(figure)
-        panel = figure.panels[-1]
+        panel = figure.panels[at]
         line = mark(panel, Curve, role="model")
         assert line.x.tolist() == [t.n_components for t in tests.tests]
         assert line.y.tolist() == [t.p_value for t in tests.tests]
         assert mark(panel, Curve, role="context").y[0] == tests.level
         assert f"{len(tests.tests[-1].simulated)} samples drawn with K" in figure.caption
-    assert [p.title for p in beside.panels] == ["BIC", "ICL", "Likelihood ratio"]
+    assert [p.title for p in beside.panels] == ["BIC", "Likelihood ratio", "ICL"]
     with pytest.raises(ParameterError, match="bootstrap_lrt"):
         pofx.figure(model, kind="search", tests=[0.1])
     with pytest.raises(ParameterError, match='stands beside kind="search"'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -140,6 +141,9 @@ def _distinct(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], ND
         values, which = labels, np.arange(len(labels))
     texts = np.array([_text(v) for v in values.tolist()])
     names, back = np.unique(texts, return_inverse=True)
+    with contextlib.suppress(ValueError):  # numbers by their size
+        order = np.argsort(names.astype(float), kind="stable")
+        names, back = names[order], np.argsort(order)[back]
     of = back[which.reshape(-1)]
     return names, of, np.bincount(of, minlength=len(names))
 

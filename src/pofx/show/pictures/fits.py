@@ -43,23 +43,24 @@ def search_table(model: Density, name: str, has: Sequence[str], tests: RatioTest
     if not pool:
         raise _has_no(model, "search", "none of its candidates has a BIC", has)
     chosen = _chosen(model, pool)
-    panels, above = list[Panel](), list[str]()
-    keys = ["bic", *["icl"] * all(row.get("icl") is not None for row in pool)]
-    for k, key in enumerate(keys):
-        panel, out = _criterion(table, pool, chosen, key)
-        panels.append(replace(panel, place="grid", column=k, title=CRITERIA[key]))
-        above += [] if k else out
+    first, above = _criterion(table, pool, chosen, "bic")
+    panels = [first]
     if tests is not None:
-        panels.append(replace(_p_values(tests), place="grid", column=len(panels)))
-    if len(panels) == 1:
-        panels = [replace(panels[0], place="main", title="")]
-    else:  # one key for all
-        key_of = panels[0].legend
-        last = 1 if len(keys) > 1 else 0
-        panels = [replace(p, legend=key_of if k == last else None) for k, p in enumerate(panels)]
+        panels.append(_p_values(tests))
+    by_icl = all(row.get("icl") is not None for row in pool)
+    if by_icl:
+        panels.append(_criterion(table, pool, chosen, "icl")[0])
+    if len(panels) > 1:  # one key for all, at the right end
+        last = panels[-1] if by_icl else first
+        panels = [
+            replace(p, place="grid", column=k, legend=p.legend if p is last else None)
+            for k, p in enumerate(panels)
+        ]
+    else:
+        panels = [replace(first, title="")]
     odd = [row for row in known if not row["regular"]]
     caption = _search_caption(chosen, regular, odd, above)
-    if len(keys) > 1:
+    if by_icl:
         best = min(pool, key=lambda row: row["icl"])
         caption += f" By ICL, which asks for components that do not overlap: {_named(best)}."
     if tests is not None:
@@ -111,6 +112,7 @@ def _criterion(
         Axis(f"{CRITERIA[key]}, smaller is better", low, high),
         tuple(marks),
         legend=Legend(tuple(dict.fromkeys(labels)), "covariances", place="right"),
+        title=CRITERIA[key],
     )
     return panel, above
 
@@ -130,12 +132,12 @@ def _p_values(tests: RatioTests) -> Panel:
     ends = np.array([k[0] - 0.4, k[-1] + 0.4])
     top = max(1.15 * float(p.max()), 2.5 * tests.level, 0.1)
     return Panel(
-        Axis("components K, against K + 1", float(ends[0]), float(ends[1]), at=tuple(k.tolist())),
+        Axis("K, against K + 1", float(ends[0]), float(ends[1]), at=tuple(k.tolist())),
         Axis("p-value", 0.0, top),
         (
             Curve(ends, np.full(2, tests.level), f"level {tests.level:g}", role="context"),
             Curve(k, p, "p-value", dots=True),
-            Note(float(ends[1]), tests.level, f"rejected up to {tests.level:g}", place="left"),
+            Note(float(ends[0]), tests.level + 0.05 * top, f"{tests.level:g}", place="right"),
         ),
         title="Likelihood ratio",
     )
@@ -151,7 +153,7 @@ def _tests_said(tests: RatioTests) -> str:
     )
     return (
         f"Likelihood ratio of K against K + 1 components ({_structure_name(tests.covariance_type)}), by "
-        f"{len(last.simulated)} samples drawn with K: p is {told}; {end}."
+        f"{len(last.simulated)} samples drawn with K: p is {told}; {end} at the level {tests.level:g}."
     )
 
 
@@ -172,7 +174,7 @@ def _interesting(pool: Sequence[Mapping[str, Any]], key: str) -> tuple[float, fl
     if one and (few or min(one) - best < FAR * wide):
         wide = max(wide, min(one) - best)
     wide = max(min(wide, float(values.max()) - best), 1e-9 * abs(best), 1.0)
-    return best - 0.16 * wide, best + 1.06 * wide
+    return best - 0.22 * wide, best + 1.06 * wide
 
 
 def _search_caption(chosen: Mapping[str, Any], regular: list[Any], odd: list[Any], above: list[str]) -> str:

@@ -69,7 +69,10 @@ def picture_of_model(
         raise ParameterError('tests= stands beside kind="search".')
     if wanted == "search":
         found = search_table(model, title, kinds_of(model), _tests_of(tests))
-        return replace(found, panels=found.panels[:1]) if single else found
+        if not single:
+            return found
+        key = next((panel.legend for panel in found.panels if panel.legend), None)
+        return replace(found, panels=(replace(found.panels[0], legend=key),))
     if wanted == "trace":
         return em_trace(model, title, kinds_of(model))
     if by is not None and data is None:

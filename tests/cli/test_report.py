@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shlex
 import subprocess
 import sys
 from html import unescape
@@ -19,11 +20,14 @@ import pofx
 from pofx.errors import FileError
 from pofx.evaluate.compare import Comparison
 from pofx.show import report as report_module
-from pofx.show.next_steps import invocation
+from pofx.show.cards import Judged
+from pofx.show.next_steps import invocation, next_steps
 from pofx.show.report import html, is_ours, record, render, tell
+from pofx.show.sections.card import make_card
 from pofx.show.sections.told import Told
 from pofx.show.sections.verdict import verdict
 
+VERBS = {"fit", "plot", "check", "score", "sample"}
 VOID = {"meta", "br", "circle", "line", "path", "use", "rect"}
 
 
@@ -337,8 +341,6 @@ def test_weights_dropped_rows_and_what_was_set_aside_are_told(tmp_path: Path) ->
 def test_commands_run_as_printed(
     faithful: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    import shlex
-
     from pofx.cli import main
 
     (tmp_path / "my rows.csv").write_text("\n".join(faithful.read_text().splitlines()[:101]) + "\n")
@@ -362,6 +364,36 @@ def test_commands_run_as_printed(
     made = {"my rows.png", "my rows-drawn.csv", "my rows-scores.csv"}
     made |= {"my rows-search.png"} if kind == "mixture" else set()
     assert {path.name for path in tmp_path.iterdir()} >= made
+
+
+@pytest.mark.usefixtures("unchecked", "quick")
+def test_commands_leave_out_the_column_that_groups_rows(run: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.3f},{b:.3f},{k % 12}" for k, (a, b) in enumerate(rng.normal(size=(60, 2)))]
+    (tmp_path / "sites.csv").write_text("a,b,site\n" + "\n".join(lines) + "\n")
+    assert run("report", "sites.csv", "--groups", "site", "--folds", 3).code == 0
+    text = (tmp_path / "sites-report.html").read_text(encoding="utf-8")
+    for code in re.findall(r"<pre>(.*?)</pre>", text):
+        words = shlex.split(unescape(code))
+        done = run(
+            *words[[word in ("fit", "plot", "check", "score", "sample") for word in words].index(True) :]
+        )
+        assert done.code in (0, 1), (code, done.err)
+    assert pofx.load(tmp_path / "sites.pofx").feature_names_in_.tolist() == ["a", "b"]
+
+
+def test_a_stack_is_kept_by_choosing_again() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    result = pofx.compare({"Stack": pofx.Stack([pofx.Gaussian(), pofx.Histogram()])}, rows)
+    asked = (result, "x.csv", ["x.csv", "--drop", "g"], "pofx")
+    steps = next_steps(*asked, ["x.csv", "--groups", "g"])
+    assert steps[0][1] == "pofx fit x.csv --groups g -o x.pofx"
+    assert steps[1][1] == "pofx plot x.pofx x.csv --drop g -o x.png"
+    assert "pofx" not in next_steps(*asked)[0][1].split()  # in Python
+    made = make_card(result, Judged(result.table[0], result.best, None)).own
+    assert made is not None
+    assert made.made.startswith("A mixture of ")
+    assert "Gaussian" in made.made
 
 
 def test_how_pofx_is_started_is_found_out(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

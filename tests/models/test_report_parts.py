@@ -84,7 +84,7 @@ def test_residuals_point_at_a_hole_and_at_a_crowd() -> None:
     result = pofx.compare([pofx.Gaussian()], x)
     found = residuals(result, result.table[0], result.best, (0, 1), picture(result.best, x, "m").main)
     said = found.place(("a", "b"))
-    assert said.startswith("more rows than it expects near a ")
+    assert said.startswith("more rows than it expects near a = ")
     i, j = np.unravel_index(int(found.z.argmax()), found.z.shape)
     assert found.x[j] - 0.2 <= 2.0 <= found.x[j + 1] + 0.2
     assert found.y[i] - 0.2 <= -1.0 <= found.y[i + 1] + 0.2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pofx.cli.held_out import judge, verdict
-from pofx.cli.judging import How, judging_options
+from pofx.cli.judging import IN_ORDER, How, judging_options
 from pofx.cli.models import make_models, set_weight_kind
 from pofx.cli.options import (
     force_option,
@@ -81,9 +82,17 @@ def report(
     may_write(target, asked.files(), force=force, ours=is_ours)
     result, table = judge(models, asked, seed=seed, how=how)
     source = None if asked.data[0] == "-" else asked.data[0]  # what came through a pipe is gone
-    words = asked.words(dropped=table.dropped > 0)
+    words, choosing = _words(asked, how, dropped=table.dropped > 0)
     with progress() as step:
-        told = tell(result, title=asked.stem, source=source, words=words, points=points, progress=step)
+        told = tell(
+            result,
+            title=asked.stem,
+            source=source,
+            words=words,
+            choosing=choosing,
+            points=points,
+            progress=step,
+        )
         if target != "-":
             write(told, target)
     said = verdict(result, table)
@@ -98,6 +107,22 @@ def report(
         say(f"wrote {target}")
     say(run.sentence())
     return judged(strict, converged=result.best.fit_.converged, doubtful=doubts(result))
+
+
+def _words(asked: Asked, how: How, *, dropped: bool) -> tuple[list[str], list[str] | None]:
+    """Return the words that read the same rows again, and those after ``fit`` that choose in the same way.
+
+    A column that groups or orders the rows is no part of them; a budget would choose by the clock.
+    """
+    aside = ",".join(filter(None, [asked.drop, how.beside]))
+    words = replace(asked, drop=aside or None).words(dropped=dropped)
+    if how.budget is not None:
+        return words, None
+    choosing = asked.words(dropped=dropped)
+    for name in ("models", "groups", "time"):
+        if (value := getattr(how, name)) is not None:
+            choosing += [f"--{name}"] if value == IN_ORDER else [f"--{name}", value]
+    return words, choosing + (["--folds", str(how.folds)] if how.folds != How.folds else [])
 
 
 command = report

@@ -31,7 +31,11 @@ def invocation() -> str:
 
 
 def next_steps(
-    result: Comparison, source: str | None, words: Sequence[str] | None, command: str | None
+    result: Comparison,
+    source: str | None,
+    words: Sequence[str] | None,
+    command: str | None,
+    choosing: Sequence[str] | None = None,
 ) -> list[tuple[str, str]]:
     """Return (purpose, command) pairs for the chosen model; in Python where no command could do it.
 
@@ -40,12 +44,15 @@ def next_steps(
     source : the file that the rows came from, if they did
     words : what stands after the verb to read the same rows again; by default the file
     command : how pofx is started; by default found out
+    choosing : what stands after ``fit`` to choose among the same models in the same way again, for a best
+        model that has no name of its own (a stack); None where it cannot be done
     """
     model = result.models[result.best_name]
     kind = KINDS.get(type(model).__name__)
     usual = not set(model._changed_parameters()) - {"random_state"}
     words = list(words or [source or ""])
-    if source is None or kind is None or not usual or len(shlex.join(words)) > MOST_WORDS:
+    named = kind is not None and usual
+    if source is None or not (named or choosing) or len(shlex.join(words)) > MOST_WORDS:
         return [
             ("Keep the model (in Python)", 'result.best.save("model.pofx")'),
             ("Score rows and draw new ones", "result.best.log_density(rows); result.best.sample(1000)"),
@@ -59,11 +66,12 @@ def next_steps(
     weighed = f" --weight-kind {model.weight_kind}" if model.weight_kind else ""
     gaps = " --missing drop" if result.split.rows.dropped or getattr(result.data, "dropped", 0) else ""
     again = " (feed it the same rows)" if words[0] == "-" else ""
+    fit = f"{data} --model {kind}" if named else shlex.join(choosing or ())
     chosen = [("See how its components were chosen", f"{start} plot {kept} --kind search -o {searched}")]
     return [
-        (f"Keep the model{again}", f"{start} fit {data} --model {kind}{seed}{weighed} -o {kept}"),
+        (f"Keep the model{again}", f"{start} fit {fit}{seed}{weighed} -o {kept}"),
         (f"Look at it{again}", f"{start} plot {kept} {data} -o {shown}"),
-        *(chosen if kind == "mixture" else []),
+        *(chosen if named and kind == "mixture" else []),
         (f"Judge it, curve by curve{again}", f"{start} check {kept} {data}"),
         (f"Find the rows that it calls unlikely{again}", f"{start} score {kept} {data}{gaps} -o {scored}"),
         ("Draw new rows from it", f"{start} sample {kept} -n 1000 -o {drawn}"),

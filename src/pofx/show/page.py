@@ -63,6 +63,7 @@ thead th { color: var(--muted); font-weight: 600; font-size: .84rem; line-height
            vertical-align: bottom; overflow-wrap: normal; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
+.sheet tbody th { min-width: 9.6rem; }
 .n { text-align: right; }
 td.n { white-space: nowrap; }
 td.n .why { white-space: normal; display: inline-block; max-width: 15rem; }
@@ -137,6 +138,7 @@ pre { margin: .25rem 0 0; padding: .5rem .8rem; background: var(--paper); border
   .panels, .own, .own.table, dl { grid-template-columns: minmax(0, 1fr); }
   figure.two { grid-column: auto; }
   .wide-only { display: none; }
+  .sheet tbody th { min-width: 0; }
   th, td { padding: .45rem .35rem; }
   table { font-size: .84rem; }
   td.n { white-space: normal; }

@@ -9,6 +9,7 @@ from typing import Any
 
 from pofx.evaluate.compare import Comparison
 from pofx.evaluate.family import Family, family_of
+from pofx.models.stack import Stack
 from pofx.show.cards import Judged
 from pofx.show.page import text
 from pofx.show.sections.bandwidth import BandwidthCurve, bandwidth_curve
@@ -72,6 +73,15 @@ def own_part(result: Comparison, judged: Judged) -> Own:
     fit = model.fit_
     state = "" if fit.converged else "It did not converge. "
     told = [f"Fitted to all {fit.n_rows:,} rows: {state}{fit.message}"]
+    if isinstance(model, Stack):
+        parts = [
+            f"{type(part).__name__} {weight:.2f}"
+            for part, weight in sorted(
+                zip(model.models_, model.weights_, strict=True), key=lambda pair: -float(pair[1])
+            )
+            if weight > 0
+        ]
+        told = [f"A mixture of {', '.join(parts)}, each fitted to all {fit.n_rows:,} rows."]
     if judged.entry.name == result.best_name:
         family = result.family
     else:

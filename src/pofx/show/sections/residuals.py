@@ -55,7 +55,7 @@ class Residuals:
         at = [(edges[k] + edges[k + 1]) / 2.0 for edges, k in ((self.x, j), (self.y, i))]
         width = (self.x[j + 1] - self.x[j], self.y[i + 1] - self.y[i])
         near = ", ".join(
-            f"{name} {number_in_words(v, w)}" for name, v, w in zip(names, at, width, strict=True)
+            f"{name} = {number_in_words(v, w)}" for name, v, w in zip(names, at, width, strict=True)
         )
         word = "more" if which is z else "fewer"
         seen, expected = self.seen[i, j], self.expected[i, j]

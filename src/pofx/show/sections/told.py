@@ -58,10 +58,14 @@ def tell(
     source: str | None = None,
     words: Sequence[str] | None = None,
     command: str | None = None,
+    choosing: Sequence[str] | None = None,
     points: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Told:
-    """Judge the models of a comparison and gather what there is to tell; see :func:`pofx.report`."""
+    """Judge the models of a comparison and gather what there is to tell; see :func:`pofx.report`.
+
+    ``choosing`` is what stands after ``pofx fit`` to choose in the same way again.
+    """
     say = progress or (lambda text: None)
     title = "standard input" if source == "-" else Path(source).name if source else title
     say("what to know about the rows")
@@ -71,7 +75,7 @@ def tell(
         say(f"{entry.name}: pictures and calibration")
         kind = type(result.models[entry.name]).__name__
         cards.append(make_card(result, judge(result, entry), points=points, beware=_troubles(found, kind)))
-    steps = tuple(next_steps(result, source, words, command))
+    steps = tuple(next_steps(result, source, words, command, choosing))
     return Told(result, title, source, found, tuple(cards), steps, points)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from pofx.cli.failures import ANSWER_IS_NO
@@ -36,6 +38,12 @@ __all__ = ["command"]
     default=None,
     help="Whether the model has never seen these rows; by default that is found out.",
 )
+@click.option(
+    "--train",
+    metavar="FILE",
+    help="The rows that the model was fitted to: are its draws copies of them?",
+)
+@click.option("--all", "everything", is_flag=True, help="Every comparison that there is; takes longer.")
 @click.option("-o", "--output", metavar="FILE", help="Write it there; by default to standard output.")
 @seed_option
 @json_option
@@ -46,6 +54,8 @@ def check(
     model: str,
     asked: Asked,
     new: bool | None,
+    train: str | None,
+    everything: bool,
     output: str | None,
     seed: int,
     as_json: bool,
@@ -55,9 +65,10 @@ def check(
 ) -> int:
     """Judge a saved model by the rows of DATA: exit code 0 if they agree, 1 if not.
 
-    Every column, and the rank of the log density among the model's own draws. MODEL may be a known world.
+    Four families of tests at one level (columns, rank of the log density, energy distance, a classifier), and
+    the verdict in a word: good, usable or fails. MODEL may be a known world.
     """
-    may_write(output, [model, *asked.files()], force=force)
+    may_write(output, [model, *asked.files(), *([train] if train else [])], force=force)
     if asked.weights is not None:
         say("note: check looks at every row once, whatever its weight.")
     fitted = load_model(model)
@@ -66,8 +77,11 @@ def check(
     from pofx.evaluate.check import check as judge
 
     table = asked.read_for(fitted)
+    seen = None if train is None else replace(asked, data=(train,)).read_for(fitted)
     with progress() as step:
-        result = judge(fitted, table, new=new, random_state=seed, progress=step)
+        result = judge(
+            fitted, table, new=new, train=seen, everything=everything, random_state=seed, progress=step
+        )
     text = json_text({**result.to_dict(), "dropped": table.dropped}) if as_json else clean(f"{result}\n")
     emit(text, output, force=force)
     return judged(strict) if result.passed else ANSWER_IS_NO

@@ -26,19 +26,21 @@ from numpy.typing import NDArray
 
 from ..core.density import Density
 from ..core.params import Params
+from ..errors import DegenerateError, PofxError
 from ..maths.energy import directions, sliced_energy
 from ..threads import map_ordered, one_blas_thread
 from ..validation import Columns, restore
 from .calibration import grid
 from .curves import cells, comparable
 
-__all__ = ["REPLICATES", "Replicates", "p_value", "recorded", "replicates"]
+__all__ = ["REPLICATES", "Replicates", "again", "p_value", "recorded", "replicates"]
 
 Floats = NDArray[np.float64]
 
 REPLICATES = 199
 DRAWS = 2_000  # of each fit, that heights are ranked among
 MOST_SPREAD = 1_000  # draws and rows whose energy distance is taken
+TRIES = 10
 ONE_ROW = 0.5  # rows that are added to the standard deviation of a gap: at the ends of a grid it may be zero
 
 
@@ -121,7 +123,7 @@ def replicates(
 ) -> Replicates | None:
     """Return the curves of rows (n, d) under the model that was fitted to them, and those of samples of it.
 
-    None where the model's family is not described by a few parameters.
+    None where the model's family is not described by a few parameters, or cannot be fitted to its samples.
     """
     if model._refitted(x) is None:
         return None
@@ -136,10 +138,7 @@ def replicates(
         if b:
             if b % 25 == 0:
                 say(f"{type(model).__name__}: sample {b} of {n_boot} from the fit, fitted again")
-            rows = recorded(model, len(x), plain, own)
-            again = model._refitted(rows)
-            assert again is not None
-            judge = again
+            rows, judge = again(model, len(x), plain, own)
         drawn = recorded(judge, DRAWS, plain, own)
         counts = [_counts(_places(judge, j, rows[:, j], edges[j], own), z) for j in range(x.shape[1])] + [
             _counts(_ranks(judge, rows, drawn, own), z)
@@ -147,10 +146,35 @@ def replicates(
         energy = 0.0 if lines is None else sliced_energy(rows[:MOST_SPREAD], drawn[:MOST_SPREAD], lines)
         return np.stack(counts), energy
 
-    with one_blas_thread():
-        found = list(map_ordered(one, range(n_boot + 1)))
+    try:
+        with one_blas_thread():
+            found = list(map_ordered(one, range(n_boot + 1)))
+    except DegenerateError:
+        return None
     energy = np.array([share for _, share in found]) if lines is not None else np.empty(0)
     return Replicates(z, np.stack([counts for counts, _ in found]), energy, len(x))
+
+
+def again(model: Density, n: int, columns: Columns, rng: np.random.Generator) -> tuple[Floats, Density]:
+    """Return n draws of the model, at the precision of the columns, and the family fitted to them.
+
+    Few or coarsely recorded rows may leave a column without any spread; such samples are drawn again, as rows
+    like that would not have been fitted either.
+
+    Raises
+    ------
+    DegenerateError
+        Where none of ten samples can be fitted.
+    """
+    for _ in range(TRIES):
+        rows = recorded(model, n, columns, rng)
+        try:
+            fitted = model._refitted(rows)
+        except (np.linalg.LinAlgError, PofxError, FloatingPointError):
+            continue
+        assert fitted is not None
+        return rows, fitted
+    raise DegenerateError(f"None of {TRIES} samples drawn from {model!r:.80} can be fitted.")
 
 
 def recorded(model: Density, n: int, columns: Columns, rng: np.random.Generator) -> Floats:

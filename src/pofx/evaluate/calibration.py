@@ -118,10 +118,11 @@ def band(n: int, draws: int | None = None) -> Band:
 
 
 def grid(n: int) -> Floats:
-    """Return where curves of n rows are looked at: even steps, and steps of a factor four down to where one row in 10,000 samples lies."""
+    """Return where curves of n rows are looked at: even steps, and steps of a factor four down to where one
+    row in a million samples lies."""
     even = np.arange(1, EVEN) / EVEN
     tail = 4.0 ** -np.arange(1, 64) / EVEN
-    tail = tail[tail > 1e-4 / n][: (MOST_POINTS - len(even)) // 2]
+    tail = tail[tail > 1e-6 / n][: (MOST_POINTS - len(even)) // 2]
     return np.concatenate([tail[::-1], even, 1.0 - tail])
 
 

@@ -33,14 +33,16 @@ from ..core.density import Density
 from ..core.estimator import unfitted
 from ..errors import DataError, ParameterError, PofxError, PofxWarning, UnsupportedError
 from ..maths.energy import MOST_PAIRED, energy_test
-from ..validation import Columns, Rows, rng_from, rows_to_fit, rows_to_query, whole_number
-from .bootstrap import Replicates, p_value, recorded, replicates
+from ..validation import Columns, Fingerprint, Rows, rng_from, rows_to_fit, rows_to_query, whole_number
+from .bootstrap import Replicates, again, p_value, recorded, replicates
 from .checked import Check
 from .classifier import classifier_test
 from .curves import MOST_TOLD, CalibrationCurve, Given, Tally, curve_of, log_density
+from .extras import extras_of
 from .foreign import Foreign, is_foreign
 from .heldout import Split, split
 from .mass import Mass, total_mass
+from .memory import memorisation
 from .verdict import RULE, Rule, overlap_of
 
 __all__ = ["CalibrationCurve", "Check", "Rule", "check", "check_fitted"]
@@ -52,6 +54,7 @@ MOST_ROWS = 50_000  # beyond, rows are taken at random: a gap of one row in a hu
 LEAST_DRAWS, MOST_DRAWS = 4_000, 50_000
 MOST_ENTRIES = 20_000_000  # of the draws, rows times columns: 160 MB
 LEAST_TOLD = 50  # rows, below which a classifier has nothing to learn from
+LEAST_FAMILY = 20  # rows, below which a family is hardly fitted at all
 SAME = 1e-6  # log densities of one fit and its repetition on the same rows, in whatever order, agree to this
 
 # Of a bootstrap: rows times parameters, up to which every sample is as long as the rows; and the share of the
@@ -65,6 +68,8 @@ def check(
     X: Any,
     *,
     new: bool | None = None,
+    train: Any = None,
+    everything: bool = False,
     folds: int = 5,
     random_state: Any = 0,
     rule: Rule = RULE,
@@ -84,6 +89,13 @@ def check(
         Whether the model has never seen these rows. ``None`` finds out: fits are repeatable, so a clone
         fitted to X gives the model back if X is what it was fitted to (this costs one fit). ``True`` takes
         your word and tests the density as it is; ``False`` judges refits in folds.
+    train : rows, optional
+        What the model was fitted to. If they are not X, X is new to it; and whether its draws are copies of
+        them is looked at.
+    everything : bool
+        Also the maximum mean discrepancy, the sliced Wasserstein distance, precision, recall, density and
+        coverage, the Rosenblatt transform, and copies of the rows, if the model has seen them. They have no
+        part in the verdict, but for copies.
     folds : int
         How many folds, where the model has seen the rows.
     random_state : None, int or Generator
@@ -147,6 +159,9 @@ def check(
     say = progress or (lambda text: None)
     # A stream of its own: rows drawn with the same seed as is given here must not meet themselves again.
     rng = np.random.default_rng(rng_from(random_state).integers(2**63, size=4))
+    seen = None if train is None else _rows_of(model, train)
+    if seen is not None and new is None:
+        new = not _same_rows(seen.values, given.values)
     case = _case(model, given, new, say)
     n_given, d = given.values.shape
     most = min(MOST_ROWS, max(1000, MOST_ENTRIES // d))
@@ -154,8 +169,9 @@ def check(
     if case == "seen":
         family = _family(model, given, rng, say)
         if family is not None:
-            return _of_family(model, given, family, rng, random_state, rule)
-        if _few_parameters(model, given):
+            found = _of_family(model, given, family, rng, random_state, rule, everything=everything)
+            return _with_memory(found, model, given, seen if seen or not everything else given, rng)
+        if _too_long(model, given) and model._refitted(given.values) is not None:
             most = min(most, max(1000, int(FEW_OF_MANY * n_given)))
             case = "new"
             notes[
@@ -175,7 +191,7 @@ def check(
     for judge, rows in pieces:
         judged.add(judge, rows)
     say(f"{type(model).__name__}: rows and draws as two samples")
-    return judged.result(
+    found = judged.result(
         model,
         case=case,
         n_given=n_given,
@@ -184,7 +200,30 @@ def check(
         notes=notes,
         random_state=random_state,
         rule=rule,
+        everything=everything,
     )
+    return _with_memory(found, model, given, given if everything and case == "seen" else seen, rng)
+
+
+def _same_rows(one: Floats, other: Floats) -> bool:
+    """Whether two tables hold the same rows, in whatever order."""
+    if one.shape != other.shape:
+        return False
+    a, b = (part[np.lexsort(part.T)] for part in (one, other))
+    return np.array_equal(a, b)
+
+
+def _with_memory(
+    found: Check, model: Density, given: Rows, seen: Rows | None, rng: np.random.Generator
+) -> Check:
+    """Add whether draws are copies of the rows ``seen``; rows that are not those stand in for fresh ones."""
+    if seen is None:
+        return found
+    stream = rng.spawn(1)[0]
+    plain = replace(given.columns, container="array")
+    drawn = recorded(model, min(len(seen.values), MOST_TOLD), plain, stream)
+    fresh = None if _same_rows(seen.values, given.values) else given.values
+    return replace(found, memory=memorisation(drawn, seen.values, fresh, rng=stream, level=LEVEL))
 
 
 class Judgement:
@@ -202,10 +241,12 @@ class Judgement:
     def __init__(self, columns: Columns, n: int, draws: int, rng: np.random.Generator) -> None:
         self.tally, self.rng = Tally(columns, n, draws), rng
         self.overlaps: list[tuple[int, float | None]] = []
+        self.judges: list[tuple[Density, Floats]] = []
 
     def add(self, judge: Density, rows: Floats) -> None:
         """Let a model judge rows (n, d)."""
         self.tally.add(judge, rows, self.rng)
+        self.judges.append((judge, rows))
         self.overlaps.append((len(rows), overlap_of(judge, Given(Rows(rows, judge.params_.columns, 0)))))
 
     def result(
@@ -219,6 +260,7 @@ class Judgement:
         notes: dict[str, None] | None = None,
         random_state: Any = 0,
         rule: Rule = RULE,
+        everything: bool = False,
     ) -> Check:
         """Return the check of all judgements."""
         tally, said = self.tally, dict(notes or {})
@@ -227,7 +269,7 @@ class Judgement:
         d, has_rank = len(tally.columns), len(tally.bands) > len(tally.columns)
         told_too = len(x) >= LEAST_TOLD
         each = LEVEL / (1 + has_rank + (d > 1) + told_too)
-        streams = self.rng.spawn(2)
+        streams = self.rng.spawn(3)
         columns, rank = tally.curves(each / d, each, test=test)
         energy = tally.energy(each, streams[0])
         told = classifier_test(x, drawn, streams[1], each, names=_names(tally.columns)) if told_too else None
@@ -272,6 +314,7 @@ class Judgement:
             notes=tuple(said),
             random_state=random_state,
             rule=rule,
+            extras=extras_of(self.judges, x, drawn, tally.columns, streams[2]) if everything else None,
         )
 
 
@@ -318,8 +361,10 @@ def check_fitted(
 # ---------------------------------------------------------------- the family, by samples drawn from the fit
 
 
-def _few_parameters(model: Density, given: Rows) -> bool:
-    return not isinstance(model, Foreign) and model._refitted(given.values) is not None
+def _too_long(model: Density, given: Rows) -> bool:
+    """Whether a bootstrap of this many rows and parameters would take more than some ten seconds."""
+    n, d = given.values.shape
+    return n * len(model.params_.get("weights", (1.0,))) * (d + 1) * (d + 2) // 2 > MOST_WORK
 
 
 def _family(
@@ -327,19 +372,28 @@ def _family(
 ) -> Replicates | None:
     """Return the bootstrap of a model of few parameters; None where it is not one, or would take too long."""
     n, d = given.values.shape
-    size = len(model.params_.get("weights", (1.0,))) * (d + 1) * (d + 2) // 2
-    if isinstance(model, Foreign) or n * size > MOST_WORK or n < 2 * d:
+    if model.kind != "exact" or n < max(LEAST_FAMILY, 2 * d) or _too_long(model, given):
         return None
-    return replicates(model, given.values, given.columns, rng.spawn(1)[0], say=say)
+    try:
+        return replicates(model, given.values, given.columns, rng.spawn(1)[0], say=say)
+    except UnsupportedError:  # a subclass without a distribution function of its columns
+        return None
 
 
 def _of_family(
-    model: Density, given: Rows, found: Replicates, rng: np.random.Generator, random_state: Any, rule: Rule
+    model: Density,
+    given: Rows,
+    found: Replicates,
+    rng: np.random.Generator,
+    random_state: Any,
+    rule: Rule,
+    *,
+    everything: bool = False,
 ) -> Check:
     """Return the check of a family."""
     n, d = given.values.shape
     plain = replace(given.columns, container="array")
-    streams = rng.spawn(3)
+    streams = rng.spawn(4)
     drawn = _as_if_new(model, n, plain, streams[0])
     told_too = n >= LEAST_TOLD
     each = LEVEL / (2 + (d > 1) + told_too)
@@ -392,6 +446,9 @@ def _of_family(
         notes=(),
         random_state=random_state,
         rule=rule,
+        extras=extras_of([(model, given.values)], given.values, drawn, plain, streams[3])
+        if everything
+        else None,
     )
 
 
@@ -403,9 +460,7 @@ def _as_if_new(model: Density, n: int, plain: Columns, rng: np.random.Generator)
     errs in these directions by as much as the model does, independently, and to first order rows and its
     draws are then two samples of one distribution: a test of two samples keeps its level.
     """
-    again = model._refitted(recorded(model, n, plain, rng))
-    assert again is not None
-    return recorded(again, n, plain, rng)
+    return recorded(again(model, n, plain, rng)[1], n, plain, rng)
 
 
 def _names(columns: Columns) -> list[str]:
@@ -449,10 +504,16 @@ def _case(model: Density, given: Rows, new: bool | None, say: Callable[[str], No
     repeatable = not any(isinstance(s, np.random.Generator | np.random.RandomState) for s in seeds)
     if fitted and (fit.effective_n != fit.n_rows or not repeatable):
         return "unknown"
+    if fitted and fit.fingerprint is not None and fit.fingerprint == _fingerprint(given):
+        return "seen"
     say(f"{type(model).__name__}: was it fitted to these rows?")
     if repeatable and _is_fit_of(model, given):
         return "seen"
     return "new" if fitted else "known"
+
+
+def _fingerprint(given: Rows) -> str:
+    return Fingerprint(given.columns.names, len(given.columns)).update(given.values).hexdigest()
 
 
 def _is_fit_of(model: Density, given: Rows) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 from ..maths.energy import Energy
 from .classifier import Told
 from .curves import CalibrationCurve, p_text, percent
+from .extras import Extras
 from .frames import framed
 from .mass import Mass
+from .memory import Memorisation
 from .verdict import RULE, Rule, Verdict, verdict_of
 
 __all__ = ["SCHEMA", "TALE", "Check"]
@@ -22,15 +24,16 @@ TALE = {
     "known": "The density was given, not fitted here, so this is a test. It is valid if the density was "
     "fixed without these rows.",
     "new": "The rows are taken to be new to the model. The test is of this very density, errors of its fit "
-    "included: with as many new rows as it was fitted to, a right family fails it more often than 5 % "
-    "(17 % for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say new=False.",
+    "included: with as many new rows as it was fitted to, a right family fails it more often than 2 % "
+    "(one in ten for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say "
+    "new=False.",
     "family": "The model was fitted to these rows, so what is tested is its family, with everything that the "
     "fit chose from data held: samples drawn from the fit and fitted again show what fitting does to every "
     "curve, and the rows are held against them (parametric bootstrap).",
     "seen": "The model was fitted to these rows, so clones of it were fitted in folds and each row was "
-    "judged by one that had not seen it. This is no test: refits follow the rows, so a right family hardly "
-    "ever leaves these bands (none in 300 for a Gaussian of two columns and 1,000 rows, not 5 %) and staying "
-    "inside proves little, while leaving them is serious. Read the gaps as sizes; a p-value needs new rows.",
+    "judged by one that had not seen it. This is no test: refits follow the rows, so a right model hardly "
+    "ever leaves these bands and staying inside proves little, while leaving them is serious. Read the gaps "
+    "as sizes; a p-value needs new rows.",
     "unknown": "Whether the model has seen these rows cannot be told, because its fit cannot be repeated. It "
     "was judged as it is, which flatters it if it has seen them. Say new=True or new=False.",
 }
@@ -65,6 +68,10 @@ class Check:
     p_values : dict of float
         Of the families of tests: "columns" (all of them), "rank", "energy" and "classifier"; empty where
         there is no test.
+    memory : Memorisation or None
+        Whether the model's draws are copies of the rows that it was fitted to, where these were given.
+    extras : Extras or None
+        Further comparisons, where they were asked for; they have no part in the verdict.
     overlap : float or None
         The mean probability that a row belongs to another component than its likeliest.
     rule : Rule
@@ -91,6 +98,8 @@ class Check:
     notes: tuple[str, ...]
     random_state: Any
     rule: Rule = RULE
+    memory: Memorisation | None = None
+    extras: Extras | None = None
 
     @property
     def curves(self) -> tuple[CalibrationCurve, ...]:
@@ -106,7 +115,13 @@ class Check:
             and self.together
             and not self.told_apart
             and (self.mass is None or self.mass.is_one)
+            and not self.copies
         )
+
+    @property
+    def copies(self) -> bool:
+        """Whether the model's draws are copies of its training rows, beyond what ties and a fit explain."""
+        return self.memory is not None and self.memory.copied
 
     @property
     def together(self) -> bool:
@@ -156,6 +171,8 @@ class Check:
             )
         if self.mass is not None and not self.mass.is_one:
             return f"{self.model} is not what it should be: {self.mass.sentence}."
+        if self.copies and self.memory is not None:
+            return f"{self.model} copies rows that it was fitted to. {self.memory.sentence}"
         if not outside and self.told is not None and self.told_apart:
             return f"{self.model} does not agree with the rows{p}. {self.told_sentence}"
         if not outside and self.energy is not None:
@@ -244,6 +261,9 @@ class Check:
             hidden.append(_begun(self.energy_sentence))
         if self.mass is not None and self.mass.is_one:
             hidden.append(_begun(self.mass.sentence))
+        if self.memory is not None and not self.copies:
+            hidden.append(self.memory.sentence)
+        hidden += self.extras.sentences if self.extras is not None else []
         verdict = self.verdict
         uses = "; ".join(f"{use.name} {use.word}" for use in verdict.uses)
         return [
@@ -336,6 +356,8 @@ class Check:
             if self.told is None
             else {**self.told.to_dict(), "sentence": self.told_sentence},
             "overlap": self.overlap,
+            "memorisation": None if self.memory is None else self.memory.to_dict(),
+            "extras": None if self.extras is None else self.extras.to_dict(),
             "mass": None if self.mass is None else self.mass.to_dict(),
         }
 

@@ -31,6 +31,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+ROUNDING = 1e-9
 MOST_TOLD = 5_000  # rows that are kept, and as many draws, to be compared as two samples
 
 
@@ -231,7 +232,7 @@ def curve_of(
     n, (low, high) = len(values), limits
     share = counts / n
     gaps = share - z
-    outside = (share < low) | (share > high)
+    outside = (share < low - ROUNDING) | (share > high + ROUNDING)  # a curve may be what its band is made of
     # A cut between equal values is a random one: it can be pointed at only if no other is nearly as telling.
     clean = values[np.clip(counts - 1, 0, n - 1)] < values[np.clip(counts, 0, n - 1)]
     telling = np.abs(gaps) * np.where(clean, 1.0, 0.5)

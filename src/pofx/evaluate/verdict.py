@@ -4,7 +4,8 @@
             where nothing is exactly right any more: a classifier's AUC of at most 0.55, and regions of 50, 80
             and 95 % of the mass that hold these shares of the rows to within 3 points.
 ``usable``  an AUC of at most 0.65, and regions to within 8 points.
-``fails``   anything else.
+``fails``   anything else; whatever the numbers, a density whose mass is not one, and a sampler that copies
+            the rows that it was fitted to.
 
 An AUC of 0.55 means: of a row and a draw, the classifier points at the row in 55 of 100 cases. Where there
 is no test (a model that was not claimed to be the truth, judged by rows that its refits have not seen), *no
@@ -124,10 +125,10 @@ def verdict_of(check: Check, rule: Rule = RULE) -> Verdict:
     gap = max((abs(region.points) for region in regions), default=0.0)
     known = auc if auc is not None else 0.5
     small = check.n >= rule.large and known <= rule.good_auc and gap <= rule.good_points
-    has_mass = check.mass is None or check.mass.is_one
-    if check.passed or (small and has_mass):
+    sound = (check.mass is None or check.mass.is_one) and not check.copies
+    if check.passed or (small and sound):
         word = "good"
-    elif known <= rule.usable_auc and gap <= rule.usable_points and has_mass:
+    elif known <= rule.usable_auc and gap <= rule.usable_points and sound:
         word = "usable"
     else:
         word = "fails"
@@ -151,6 +152,8 @@ def _sentence(check: Check, word: str, regions: tuple[Coverage, ...]) -> str:
         told.append("every curve is inside its band")
     else:
         told.append("rows that the fits have not seen leave the bands")
+    if check.copies and check.memory is not None:
+        told.append(f"about {percent(check.memory.copied_share)} of its draws are copies of training rows")
     if check.told is not None:
         told.append(f"a classifier tells rows from draws with an AUC of {check.told.auc:.2f} (chance: 0.5)")
     if regions:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri
 
 from ..core.density import Density, in_data_units
+from ..core.estimator import unfitted
 from ..core.fitting import Fit, Outcome
 from ..core.fold import Data, require_rows, require_spread
 from ..core.params import Params
@@ -254,10 +255,10 @@ class Gaussian(Density):
             search=tuple(search) if self.n_factors is None else None,
         )
 
-    def _refitted(self, x: np.ndarray) -> Gaussian | None:
+    def _refitted(self, x: np.ndarray) -> Self | None:
         if self.shrinkage is not None or self.covariance_type == "factor":
             return None
-        again = Gaussian(self.covariance_type)
+        again = unfitted(self)
         units, columns = self.params_.units, self.params_.columns
         z = units.to(x)
         moments = Moments.of(z, np.ones(len(z)), full=self.covariance_type == "full")
@@ -269,7 +270,7 @@ class Gaussian(Density):
         else:
             values["variance"] = _spherical(moments.covariance, units)
         again._adopt(Params(values, units, columns), Fit.given())
-        return again
+        return cast("Self", again)
 
     def _bytes(self, n: int, d: int) -> int:
         if self.covariance_type == "full":

@@ -10,11 +10,12 @@ the best optimum in ``search.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from scipy.special import log_ndtr
 
+from ...core.estimator import unfitted
 from ...core.fitting import Fit, Outcome
 from ...core.fold import Data, require_rows, require_spread
 from ...core.params import Params
@@ -365,7 +366,7 @@ class GaussianMixture(Use):
             noise=bool(self.noise),
         )
 
-    def _refitted(self, x: np.ndarray) -> GaussianMixture | None:
+    def _refitted(self, x: np.ndarray) -> Self | None:
         params = self.params_
         if (
             self.noise
@@ -374,9 +375,9 @@ class GaussianMixture(Use):
         ):
             return None
         values = climbed(params, params.units.to(x), tol=REFIT_TOL, max_iter=int(self.max_iter))
-        again = GaussianMixture(len(values["weights"]), covariance_type=params.covariance_type)
+        again = unfitted(self)
         again._adopt(Params(values, params.units, params.columns), Fit.given())
-        return again
+        return cast("Self", again)
 
     def _start(
         self, data: Data, structures: tuple[Structure, ...], sizes: tuple[int, ...]

@@ -158,6 +158,22 @@ def test_the_limit_is_where_the_p_value_passes_the_level() -> None:
             assert (one.p_value <= 0.05) == (abs(one.gap) > one.limit - 1e-9)
 
 
+def test_many_rows_are_tested_with_chance_in_proportion() -> None:
+    """A gap in all rows is held against permutations of some, scaled: as valid, and as sharp as all rows."""
+    smallest, names = [], ["x", "y"]
+    for seed in range(100):
+        a, b = np.round(normal(1500, 2, seed), 1), np.round(normal(1000, 2, seed + 1000), 1)
+        some = columns_apart(
+            lambda j, a=a, b=b: (a[:, j], b[:, j]), a[:200], b[:200], names, np.random.default_rng(seed), 0.05
+        )
+        smallest.append(min(one.p_value for one in some))
+        if seed == 0:
+            whole = columns_of(a, b)
+            assert [one.gap for one in some] == [one.gap for one in whole]
+            assert [one.limit for one in some] == pytest.approx([one.limit for one in whole], rel=0.1)
+    assert kstest(smallest, "uniform").pvalue > 0.001
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(-3, 3), min_size=10, max_size=30),
@@ -206,7 +222,10 @@ def test_the_pair_that_tells_most_need_not_differ_alone() -> None:
     a, b = normal(500, 4, 14), normal(500, 4, 15)
     b[:, 3] = 0.7 * b[:, 1] + math.sqrt(0.51) * b[:, 3]
     assert most_telling_pair(a, b, [0, 2, 1, 3]) == (1, 3)
-    assert most_telling_pair(a, b, [2]) == (2,)
+    assert most_telling_pair(a[:, :1], b[:, :1], [0]) == (0,)
+    many_a, many_b = normal(500, 40, 16), normal(500, 40, 17)
+    many_a[:, [20, 30]], many_b[:, [20, 30]] = a[:, [1, 3]], b[:, [1, 3]]
+    assert most_telling_pair(many_a, many_b, range(40)) == (20, 30)
 
 
 def test_the_map_counts() -> None:
@@ -378,7 +397,8 @@ def test_very_many_rows_are_sampled_and_it_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("pofx.evaluate.apart.LEAST_ROWS", 300)
     a, b = normal(3000, 1, 37), normal(500, 1, 38) + 3.0
     result = differ(a, b)
-    assert any("columns 300 and 300, classifier 300 and 300" in note for note in result.notes)
+    assert any("the classifier at 300 and 300" in note for note in result.notes)
+    assert any("permuted labels of 300 and 300 rows" in note for note in result.notes)
     assert result.verdict == "differ strongly"
     assert result.columns[0].median_a == np.median(a)  # sizes are of all rows
     assert a[result.rows_a].max() < 1.5  # numbered as given

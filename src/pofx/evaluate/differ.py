@@ -2,8 +2,8 @@
 
 Three tests share the level, each valid whatever the distribution and however values are tied: a classifier
 (:mod:`pofx.evaluate.classifier`), the energy distance (:mod:`pofx.maths.energy`) and the largest gaps of all
-columns together (:mod:`pofx.evaluate.apart`). They look at up to 5,000, 1,500 and 20,000 rows of each set,
-enough for differences that matter; the sizes of a column's difference and the map are of all rows.
+columns together (:mod:`pofx.evaluate.apart`). The first two look at up to 5,000 and 1,500 rows of each set,
+enough for differences that matter; columns, sizes and the map are of all rows.
 
 Both sets are looked at to the coarser of the two precisions that a column is recorded to: otherwise a file
 written with one decimal less would be told from the other by its digits alone.
@@ -37,7 +37,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 LEVEL = 0.05
-PLANES = 8  # columns of which pairs are compared for the map
 SHOWN = 10  # rows named as least like the other set
 Z95 = 1.959963984540054
 
@@ -120,11 +119,10 @@ def differ(
         told = classifier_test(a, b, tests.spawn(1)[0], each, names=pair.names)
         say("map")
         order = sorted(range(pair.d), key=lambda j: (apart[j].p_value, -abs(apart[j].gap)))
-        plane = sorted(most_telling_pair(a, b, order[:PLANES]))
+        plane = sorted(most_telling_pair(a, b, order))
         chart = signed_map(plane, pair.names, pair.column, pair.columns.decimals)
         say("equal rows")
         equal = equal_rows(pair)
-    looked = {"columns": (len(a), len(b)), "classifier": (told.n, told.m), "energy": (energy.n, energy.m)}
     (rows_a, scores_a), (rows_b, scores_b) = _least_alike(told)
     return Difference(
         a=labels[0],
@@ -143,7 +141,7 @@ def differ(
         map=chart,
         equal=equal,
         level=LEVEL,
-        notes=(*notes_on(pair, equal, (A, B)), *_some_of(pair, looked)),
+        notes=(*notes_on(pair, equal, (A, B)), *_some_of(pair, told, energy, len(a), len(b))),
         random_state=random_state,
         _ratio=_Lazily(pair, a, b, learns),
     )
@@ -194,11 +192,18 @@ def _least_alike(told: Told) -> tuple[tuple[Ints, Floats], tuple[Ints, Floats]]:
     return (told.rows_x[first], told.scores_x[first]), (told.rows_y[last], told.scores_y[last])
 
 
-def _some_of(pair: Pair, looked: dict[str, tuple[int, int]]) -> Iterator[str]:
-    """Yield that not all rows were tested, if so."""
-    if any(n < len(pair.a.values) or m < len(pair.b.values) for n, m in looked.values()):
-        sizes = ", ".join(f"{what} {n:,} and {m:,}" for what, (n, m) in looked.items())
-        yield f"Rows tested, taken at random: {sizes}. Gaps, shifts and the map are of all rows."
+def _some_of(pair: Pair, told: Told, energy: Energy, permuted_a: int, permuted_b: int) -> Iterator[str]:
+    """Yield which parts look at some rows only."""
+    n, m = len(pair.a.values), len(pair.b.values)
+    looked = {"the classifier": (told.n, told.m), "the energy distance": (energy.n, energy.m)}
+    some = [f"{what} at {a:,} and {b:,}" for what, (a, b) in looked.items() if a < n or b < m]
+    if some:
+        yield f"Taken at random of {n:,} and {m:,} rows: {' and '.join(some)}. All else is of all rows."
+    if permuted_a < n or permuted_b < m:
+        yield (
+            f"Chance in the columns is that of permuted labels of {permuted_a:,} and {permuted_b:,} rows, in "
+            "proportion."
+        )
 
 
 class _Lazily:

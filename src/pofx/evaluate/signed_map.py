@@ -18,6 +18,7 @@ Column = Callable[[int], tuple[Floats, Floats]]
 
 CELLS = 10  # along each column
 COARSE = 5  # along each column, where pairs are compared
+ALONE, PLANES = 8, 20  # columns all of whose pairs are looked at, and pairs whose correlations differ
 BEYOND = 3.0  # standard errors; of a hundred cells one in four maps shows a mark by chance
 MARKS = ("--", "-", "·", "+", "++")  # from at most half as many to at least twice as many
 
@@ -98,30 +99,40 @@ def _bounds(edges: Floats) -> list[str]:
     return [*(f"≤{word}" for word in words), f">{words[-1]}"] if words else ["all"]
 
 
-def most_telling_pair(a: Floats, b: Floats, able: Sequence[int]) -> tuple[int, ...]:
-    """Return the two of these columns in whose plane A and B differ most, by the χ² of a coarse grid.
+def most_telling_pair(a: Floats, b: Floats, order: Sequence[int]) -> tuple[int, ...]:
+    """Return the two columns in whose plane A and B differ most, by the χ² of a coarse grid.
+
+    Not all of many pairs are looked at: those of the columns that differ most, and those whose rank
+    correlations differ most.
 
     Parameters
     ----------
     a, b : ndarray (n, d), (m, d)
-    able : sequence of int
-        Columns to choose from, the most different first. A single one is returned alone.
+    order : sequence of int
+        The columns, the most different first. A single one is returned alone.
     """
-    if len(able) < 2:
-        return tuple(able)
-    n, m = len(a), len(b)
+    if len(order) < 2:
+        return tuple(order)
+    n, m, d = len(a), len(b), a.shape[1]
+    both = np.concatenate([a, b])
+    ranks = np.argsort(np.argsort(both, axis=0, kind="stable"), axis=0, kind="stable").astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = np.abs(np.corrcoef(ranks[:n], rowvar=False) - np.corrcoef(ranks[n:], rowvar=False))
+    most = np.argsort(-np.nan_to_num(np.triu(apart, 1)), axis=None, kind="stable")[:PLANES]
+    pairs = {*combinations(sorted(order[:ALONE]), 2)}
+    pairs |= {(k // d, k % d) for k in most.tolist() if k // d < k % d}
     place = {}
-    for j in able:
-        both = np.concatenate([a[:, j], b[:, j]])
-        place[j] = np.searchsorted(np.unique(np.quantile(both, np.arange(1, COARSE) / COARSE)), both)
+    for j in {j for pair in pairs for j in pair}:
+        cuts = np.unique(np.quantile(both[:, j], np.arange(1, COARSE) / COARSE))
+        place[j] = np.searchsorted(cuts, both[:, j])
 
     def telling(pair: tuple[int, int]) -> float:
         cell = place[pair[0]] * COARSE + place[pair[1]]
         in_a, in_b = (np.bincount(part, minlength=COARSE**2) for part in (cell[:n], cell[n:]))
-        expected = np.maximum(in_a + in_b, 1)
-        return float((expected * (in_a / expected / n - in_b / expected / m) ** 2).sum())
+        total = np.maximum(in_a + in_b, 1)
+        return float(((in_a / n - in_b / m) ** 2 / total).sum())
 
-    return max(combinations(able, 2), key=telling)
+    return max(sorted(pairs), key=telling)
 
 
 def signed_map(

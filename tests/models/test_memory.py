@@ -34,7 +34,7 @@ BOTH = pytest.mark.parametrize("with_heldout", [True, False], ids=["held out", "
 
 
 def test_the_share_is_that_of_nearest_rows():
-    draws, train, heldout = normal(1, n=80), normal(2, n=60), normal(3, n=90)
+    draws, train, heldout = normal(1, n=90), normal(2, n=60), normal(3, n=90)
     both = np.concatenate([train, heldout])
     spread = np.ptp(np.quantile(both, [0.25, 0.75], axis=0), axis=0)
     near = cdist(draws / spread, both / spread).argmin(axis=1)
@@ -155,7 +155,8 @@ def test_units_do_not_matter():
 
 def test_many_rows_are_thinned_and_that_is_said(monkeypatch, few_permutations):
     monkeypatch.setattr(memory, "MOST_ROWS", 300)
-    monkeypatch.setattr(memory, "MOST_DRAWS", 100)
+    monkeypatch.setattr(memory, "FEWEST_DRAWS", 50)
+    monkeypatch.setattr(memory, "DISTANCES", 6e4)
     found = run(normal(1, 20), normal(2, 20), normal(3, 20, n=350))
     assert (found.draws, found.train, found.heldout) == (100, 300, 300)
     assert found.given == (400, 400, 350)

@@ -42,8 +42,9 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 PERMUTATIONS = 999
-MOST_DRAWS = 2_000
-MOST_ROWS = 50_000  # training rows, and held-out ones: 200 million distances, a second or two
+FEWEST_DRAWS, MOST_DRAWS = 200, 2_000
+MOST_ROWS = 500_000  # training rows, and held-out ones: a copy of one that is left out is not seen
+DISTANCES = 5e7  # in one search, from which the number of draws follows: a second
 LEAST = 20
 LEAN = 0.05  # of the draws may seem to be copies
 PERCENTILES = (1, 5, 50, 95)
@@ -173,7 +174,8 @@ def memorisation(
         Rows of the same source that the sampler has not seen, at least 20; as many as ``train`` is best. They
         must not be taken out of ``train`` afterwards: the sampler has seen those.
     rng : Generator
-        Takes rows where there are very many (more than 2,000 draws, 50,000 rows), and permutes labels.
+        Takes rows where there are very many (500,000), draws (2,000, or 200 beside a quarter of a million
+        rows), and permutes labels.
     level : float
         What ``limit`` and ``copied`` belong to.
 
@@ -193,8 +195,10 @@ def memorisation(
     given = (len(draws), len(train), 0 if heldout is None else len(heldout))
     equal = _equal(draws, train)
     usual = _equal_to_others(train) if heldout is None else _equal(heldout, train)
-    draws, train = _some(draws, MOST_DRAWS, rng), _some(train, MOST_ROWS, rng)
+    train = _some(train, MOST_ROWS, rng)
     heldout = None if heldout is None else _some(heldout, MOST_ROWS, rng)
+    searched = len(train) + (0 if heldout is None else len(heldout))
+    draws = _some(draws, max(FEWEST_DRAWS, min(MOST_DRAWS, int(DISTANCES / searched))), rng)
     scaled = _scaled(draws, train, heldout)
     judged = _lone(*scaled[:2], rng, level) if heldout is None else _nearest_label(*scaled, rng, level)
     return Memorisation(
@@ -244,15 +248,18 @@ def _nearest_label(
 ) -> dict[str, Any]:
     rows = np.concatenate([train, heldout])
     held = np.zeros(len(rows))  # how many draws have their nearest row here
-    for _, distance in _tiles(draws, rows):
+    to_train = np.empty(len(draws))
+    for at, distance in _tiles(draws, rows):
+        to_train[at : at + len(distance)] = distance[:, : len(train)].min(axis=1)
         ties = distance == distance.min(axis=1, keepdims=True)
         draw, place = np.nonzero(ties)
         np.add.at(held, place, 1.0 / ties.sum(axis=1)[draw])
     held /= len(draws)
     labels = np.arange(len(rows)) < len(train)
     share = float(held[labels].sum())
-    used = np.flatnonzero(held)  # the other rows have no say
-    permuted = np.array([held[used] @ rng.permutation(labels)[used] for _ in range(PERMUTATIONS)])
+    used = held[held > 0.0]  # the other rows have no say; of these so many are training rows by chance
+    many = rng.hypergeometric(len(train), len(heldout), len(used), size=PERMUTATIONS)
+    permuted = np.array([used @ rng.permutation(np.arange(len(used)) < k) for k in many])
     return {
         "method": "held-out rows",
         "share": share,
@@ -260,8 +267,8 @@ def _nearest_label(
         "error": float(permuted.std()),
         "limit": _with_lean(float(np.quantile(permuted, 1.0 - level)), len(train) / len(rows)),
         "p_value": float((1 + np.count_nonzero(permuted >= share - 1e-12)) / (PERMUTATIONS + 1)),
-        "distances": _percentiles(_nearest(draws, train)[0]),
-        "distances_expected": _percentiles(_nearest(heldout[:MOST_DRAWS], train)[0]),
+        "distances": _percentiles(to_train),
+        "distances_expected": _percentiles(_nearest(_some(heldout, len(draws), rng), train)[0]),
     }
 
 
@@ -273,7 +280,7 @@ def _percentiles(distance: Floats) -> dict[int, float]:
 
 
 def _lone(draws: Floats, train: Floats, rng: np.random.Generator, level: float) -> dict[str, Any]:
-    own = np.sort(rng.choice(len(train), min(len(train), MOST_DRAWS), replace=False))
+    own = np.sort(rng.choice(len(train), min(len(train), max(FEWEST_DRAWS, len(draws))), replace=False))
     far, near, around = _nearest(draws, train)
     usual_far, usual_near, usual_around = _nearest(train[own], train, own[:, None])
     lone = _nearer(far, _nearest(train[near], train, near[:, None])[0])

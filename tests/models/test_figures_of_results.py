@@ -125,18 +125,32 @@ def test_comparison_shows_paired_differences(compared: Any) -> None:
     figure = pofx.figure(compared)
     drawn(figure)
     panel = figure.main
-    assert [name.removesuffix(" (best)") for name in panel.y.names] == [e.name for e in compared.table]
+    assert [name.split(" (")[0] for name in panel.y.names] == [e.name for e in compared.table]
     known = [e for e in compared.table if not e.held_out.failure]
-    thick = mark(panel, Intervals, mass=0.683)
+    thick, thin = mark(panel, Intervals, mass=0.683), mark(panel, Intervals, mass=0.95)
     np.testing.assert_allclose(thick.x, [e.difference for e in known])
     np.testing.assert_allclose((thick.high - thick.low) / 2, [e.difference_error for e in known])
-    thin = mark(panel, Intervals, mass=0.95)
     ratio = (thin.high - thin.low)[1] / (thick.high - thick.low)[1]
     assert ratio == pytest.approx(1.966, abs=0.01)  # Student's t of 400 rows
     best = mark(panel, Points, role="chosen")
     assert best.x[0] == compared[compared.best_name].difference
     assert panel.x.unit == "nats per row"
     assert compared.sentence in figure.caption
+
+
+def test_what_cannot_win_is_grey_and_named() -> None:
+    world = pofx.worlds.three_bumps()
+    models = {"two": pofx.GaussianMixture(2, covariance_type="full"), "KDE": pofx.KDE()}
+    result = pofx.compare(models, world.sample(200, random_state=0), truth=world)
+    figure = pofx.figure(result)
+    drawn(figure)
+    grey = mark(figure.main, Intervals, mass=0.95, role="context")
+    shown = [e for e in result.table if not e.able]
+    np.testing.assert_allclose(grey.x, [e.difference for e in shown])
+    remarks = {name.split(" (")[0]: name for name in figure.main.y.names}
+    assert {e.role for e in shown} == {"truth", "baseline"}
+    assert [remarks[e.name] for e in shown] == ["truth", "Gaussian (added)"]
+    assert figure.title == f"2 models: use {result.best_name}"
 
 
 def test_what_failed_is_named_with_its_reason(compared: Any) -> None:

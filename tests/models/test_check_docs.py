@@ -15,5 +15,5 @@ def test_the_code_runs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks:
         exec(compile(block, "docs/check.md", "exec"), {})
     out = capsys.readouterr().out
-    assert "does not agree with the rows (p = 0.002)" in out
+    assert "does not agree with the rows (p = 0.004)" in out
     assert out.endswith("known False\n")

@@ -348,14 +348,18 @@ def check_fitted(
         found = _of_family(model, given, family, rng, 0, rule)
         return found if name is None else replace(found, model=name)
     n = len(given.values)
+    if not fits and (n < MOST_TOLD / FEW_OF_MANY or model._refitted(given.values[:MOST_TOLD]) is None):
+        raise UnsupportedError(f"{name or model}: the fits of the folds were not kept.")
     chosen = np.zeros(n, dtype=bool)
     chosen[np.arange(n) if n <= MOST_TOLD else rng.choice(n, MOST_TOLD, replace=False)] = True
-    judged = Judgement(given.columns, int(chosen.sum()), LEAST_DRAWS, rng)
-    for k, fit in enumerate(fits):
-        mine = chosen & (cut.part == k)
-        if mine.any():
+    asked = [cut.asked(k) for k in range(len(fits))] or [np.arange(n)]
+    pieces = [(fit, at[chosen[at]]) for fit, at in zip(fits or [model], asked, strict=True)]
+    judged = Judgement(given.columns, sum(len(mine) for _, mine in pieces), LEAST_DRAWS, rng)
+    for fit, mine in pieces:
+        if len(mine):
             judged.add(fit, given.values[mine])
-    return judged.result(name or model, case="seen", n_given=n, folds=cut.folds, rule=rule)
+    case, folds = ("seen", len(fits)) if fits else ("new", 0)
+    return judged.result(name or model, case=case, n_given=n, folds=folds, rule=rule)
 
 
 # ---------------------------------------------------------------- the family, by samples drawn from the fit

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.density import Density
+from ..errors import PofxError
 from ..optional import need
 from ..validation import one_of
 from .family import Family
@@ -16,7 +17,13 @@ from .forms import SCHEMA, as_dict, as_html, as_text, frame_records, number
 from .heldout import HeldOut, Split, paired
 from .ranking import Entry
 
+if TYPE_CHECKING:
+    from .check import Check
+    from .verdict import Verdict
+
 __all__ = ["SCHEMA", "Comparison", "Entry", "Gain", "number", "times"]
+
+MOST_JUDGED = 60  # columns
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Comparison:
     random_state: Any
     family: Family | None = None
     _fits: dict[str, Density] = field(default_factory=dict)
+    _checks: dict[str, Check | None] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
         for entry in self.table:
@@ -96,6 +104,50 @@ class Comparison:
         if name not in self._fits:
             self._fits[name] = self.split.fit(self.models[name])
         return self._fits[name]
+
+    def check(self, name: str | None = None) -> Check | None:
+        """Return the check of a model of the table, the best by default (made when first asked for).
+
+        A Gaussian or a mixture by samples drawn from its fit to all rows, any other model by the fits of the
+        folds, each row by one that has not seen it (:func:`pofx.evaluate.check.check_fitted`). None where it
+        cannot be judged: it failed, rows have weights or are too few, columns are too many.
+        """
+        name = self.best_name if name is None else name
+        if name not in self._checks:
+            self._checks[name] = self._checked(name)
+        return self._checks[name]
+
+    def _checked(self, name: str) -> Check | None:
+        from .check import check_fitted
+
+        entry, d = self[name], len(self.split.rows.columns)
+        if not entry.able or entry.role == "truth" or d > MOST_JUDGED or self.split.weights is not None:
+            return None
+        try:
+            return check_fitted(self.fitted(name), entry.held_out.models, self.split, name=name)
+        except (PofxError, NotImplementedError):
+            return None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the best model: "good", "usable" or "fails"; None where it cannot be judged."""
+        found = self.check()
+        return None if found is None else found.verdict
+
+    @property
+    def adequate(self) -> bool | None:
+        """Whether any model that could have been chosen does not fail its check; None where none was judged.
+
+        The best is judged first, the others only while none is found.
+        """
+        names = [self.best_name] + [e.name for e in self.table if e.able and e.name != self.best_name]
+        found = False
+        for name in names:
+            check = self.check(name)
+            if check is not None and check.verdict.word != "fails":
+                return True
+            found = found or check is not None
+        return False if found else None
 
     @property
     def best_entry(self) -> Entry:
@@ -137,11 +189,10 @@ class Comparison:
                 f"{text} A row that it has not seen is {gain.words} under it as under one Gaussian: "
                 f"{gain.nats:+.3f} ± {gain.standard_error:.3f} nats per row."
             )
-        if gain is not None and self[self.baseline or ""].role == "baseline":
-            return (
-                f"{text} But one Gaussian, which was not among the models, gives unseen rows "
-                f"{-gain.nats:.3f} ± {gain.standard_error:.3f} nats more."
-            )
+        added = self.baseline is not None and self[self.baseline].role == "baseline"
+        if added and not self[self.best_name].held_out.mean > self[self.baseline or ""].held_out.mean:
+            more = "infinitely many" if gain is None else f"{-gain.nats:.3f} ± {gain.standard_error:.3f}"
+            return f"{text} But one Gaussian, which was not among the models, gives unseen rows {more} nats more."
         mean = _nats(self[self.best_name].held_out)
         alone = self.best_name == self.baseline and len(self.table) > 1
         more = ", and no other model is better by more than chance" if alone else ""
@@ -169,9 +220,11 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """The verdict in one paragraph: headline, reason, the truth, what BIC says, and who was barred."""
+        nothing = ["No model here is adequate."] if self.adequate is False else []
         barred = [f"{e.name} was barred: {e.barred}." for e in self.table if e.barred]
         family = [] if self.family is None else [self.family.sentence]
-        return " ".join(filter(None, [self.headline, self.reason, self._beside_truth(), *family, *barred]))
+        said = [*nothing, self.headline, self.reason, self._beside_truth(), *family, *barred]
+        return " ".join(filter(None, said))
 
     def _beside_truth(self) -> str:
         best = self.best_entry

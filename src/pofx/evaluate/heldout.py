@@ -42,7 +42,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-MOST_KEPT = 4_000_000  # numbers (rows times columns) up to which the fits of the folds are kept
+MOST_KEPT = 6_000_000  # numbers (rows times columns) up to which the fits of the folds are kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from pofx.core.density import Density
 from pofx.errors import PofxError, PofxWarning
-from pofx.evaluate.check import Check, check_fitted
+from pofx.evaluate.check import Check
 from pofx.evaluate.compare import Comparison, Entry
 from pofx.evaluate.verdict import Verdict
 
 __all__ = ["Judged", "judge"]
-
-MOST_COLUMNS = 40  # whose calibration is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +39,4 @@ def judge(result: Comparison, entry: Entry) -> Judged:
             model = result.fitted(entry.name)
         except PofxError as error:
             return Judged(entry, None, None, str(error))
-        try:
-            return Judged(entry, model, _calibration(result, entry, model))
-        except (PofxError, NotImplementedError) as error:
-            return Judged(entry, model, None, str(error))
-
-
-def _calibration(result: Comparison, entry: Entry, model: Density) -> Check | None:
-    cut, fits = result.split, entry.held_out.models
-    n, d = cut.rows.values.shape
-    if not fits or d > MOST_COLUMNS or n < 20 or cut.weights is not None:
-        return None
-    return check_fitted(model, fits, cut, name=entry.name)
+        return Judged(entry, model, result.check(entry.name))

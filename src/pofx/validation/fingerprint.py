@@ -44,7 +44,7 @@ class Fingerprint:
             gaps = np.isnan(part)
             if gaps.any():
                 part[gaps] = np.nan
-            self._sha.update(part)
+            self._sha.update(part.data)
         return self
 
     def hexdigest(self) -> str:

@@ -193,4 +193,4 @@ def _compared(result: Any, progress: Callable[[str], None] | None) -> Comparison
     from pofx.auto import candidates
 
     weights = getattr(result, "weights", None)
-    return compare(candidates(), result, sample_weight=weights, progress=progress)
+    return compare(candidates(), result, sample_weight=weights, stack=True, progress=progress)

@@ -31,6 +31,11 @@ MOST_PAIRS = (
     "Of more than two columns each model's card shows the two in which rows and draws of the model differ "
     "most, by their energy distance (Székely and Rizzo 2013) over 16 directions of the plane."
 )
+STACKED = (
+    "The stack is the mixture of the other models with the weights that make held-out rows likeliest; it is "
+    "in the table because it beats each of them by more than two paired standard errors, its own rows judged "
+    "with weights learnt from the rest."
+)
 MOST_REPR = 400  # characters of one model
 
 
@@ -56,6 +61,7 @@ def how(told: Told) -> str:
         "units of the columns: when a column changes its unit they change by a constant, and their "
         "differences not at all.",
         *ALWAYS,
+        *([STACKED] if any(entry.role == "stack" for entry in result.table) else []),
         *([MOST_PAIRS] if cut.rows.values.shape[1] > 2 else []),
     ]
     said += _checked(told)

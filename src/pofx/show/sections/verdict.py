@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pofx.evaluate.curves import percent
+from pofx.evaluate.verdict import Verdict
 from pofx.show.page import text
 from pofx.show.sections.card import Card
 from pofx.show.sections.fails import worst
@@ -13,13 +15,14 @@ from pofx.show.sections.told import Told
 if TYPE_CHECKING:
     from pofx.data.diagnose import Finding
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["Box", "verdict"]
 
 ALWAYS = ("few_rows", "rounding", "dimension")  # notes that belong beside every verdict
 MOST_FINDINGS = 3
 
 
-class Verdict:
+@dataclass(frozen=True)
+class Box:
     """The sentences of the verdict.
 
     ``adequate`` is False where no model is, None where that was not judged; ``word`` is the verdict on the
@@ -27,10 +30,10 @@ class Verdict:
     make them wrong.
     """
 
-    def __init__(
-        self, adequate: bool | None, word: str, sentences: tuple[str, ...], beware: tuple[str, ...]
-    ) -> None:
-        self.adequate, self.word, self.sentences, self.beware = adequate, word, sentences, beware
+    adequate: bool | None
+    word: str
+    sentences: tuple[str, ...]
+    beware: tuple[str, ...]
 
     def html(self) -> str:
         """Return the box."""
@@ -43,7 +46,7 @@ class Verdict:
         return f'<section class="{named}" aria-label="Verdict">{"".join(lines)}</section>'
 
 
-def verdict(told: Told) -> Verdict:
+def verdict(told: Told) -> Box:
     """Return the verdict: three sentences, and a fourth before them where no model is adequate."""
     result, best = told.result, told.best
     judgement = getattr(result, "verdict", None) or (None if best is None else best.judged.verdict)
@@ -58,12 +61,11 @@ def verdict(told: Told) -> Verdict:
     family = "" if result.family is None else result.family.sentence.partition(":")[0]
     size = f"{family}." if family and result.reason else ""
     sentences += [line for line in (f"{result.reason} {size}".strip(), trust) if line]
-    return Verdict(
-        adequate, "" if judgement is None else judgement.word, tuple(sentences), tuple(_beware(told))
-    )
+    word = "" if judgement is None else judgement.word
+    return Box(adequate, word, tuple(sentences), tuple(_beware(told)))
 
 
-def _trust(best: Card, judgement: Any) -> str:
+def _trust(best: Card, judgement: Verdict) -> str:
     """How far to trust the best model: the word, and the largest gap or how small a gap would have shown."""
     check = best.judged.check
     word, _, numbers = judgement.sentence.partition(": ")

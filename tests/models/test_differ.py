@@ -372,6 +372,8 @@ def test_bad_input() -> None:
         differ(rows, np.array([["a", "b"]] * 20))
     with pytest.raises(ParameterError, match="missing"):
         differ(rows, rows, missing="marginal")
+    with pytest.raises(ParameterError, match="labels must be two different texts"):
+        differ(rows, rows, labels=("A", "A"))
     with pytest.raises(ParameterError, match="random_state"):
         differ(rows, rows, random_state="one")
 

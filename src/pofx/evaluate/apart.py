@@ -3,7 +3,7 @@
 The largest gap between the two distribution functions of a column is its effect size; it needs no units and
 no assumption. Permuting the labels of whole rows, the same way in all columns, gives the distribution of all
 gaps together under one distribution, however columns go together and values are tied: gaps are put on one
-scale by their mean and spread over the permutations (the observed labels among them, which keeps the test
+scale by their median and spread over the permutations (the observed labels among them, which keeps the test
 exact), and a column's adjusted p-value is the share of permutations in which *any* column shows as much
 (max-T, Westfall and Young 1993, Resampling-Based Multiple Testing).
 """
@@ -117,7 +117,8 @@ def columns_apart(
         found.append(one)
         own[j] = abs(one.gap) * factor
     gaps = np.concatenate([own[None], _permuted_gaps(a, b, rng)])
-    middle, spread = gaps.mean(axis=0), gaps.std(axis=0)
+    low, middle, high = np.quantile(gaps, [0.25, 0.5, 0.75], axis=0)  # a huge observed gap moves none of them
+    spread = np.where(high > low, high - low, gaps.std(axis=0))
     spread = np.where(spread > 0.0, spread, 1.0)
     most = ((gaps - middle) / spread).max(axis=1)
     beyond = (most[:, None] >= (own - middle) / spread - 1e-9).sum(axis=0)  # the observed one counts itself

@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from ..errors import ParameterError
 from ..maths.energy import MOST_PAIRED, Energy, energy_test
 from ..threads import one_blas_thread
 from ..validation import Rows, one_of, rng_from, rows_to_query
 from .apart import columns_apart, rows_for_columns
 from .classifier import Told, classifier_test
 from .difference import Difference
-from .pairing import Pair, equal_rows, notes_on, read_pair
+from .pairing import Pair, equal_rows, notes_on, read_pair, rounded
 from .ratio import Ratio, RatioEstimate, estimate_ratio
 from .signed_map import most_telling_pair, signed_map
 
@@ -97,6 +98,8 @@ def differ(
     ('differ', 'column 1')
     """
     one_of(missing, "missing", ("error", "drop"))
+    if len(labels) != 2 or not all(isinstance(word, str) and word for word in labels) or len({*labels}) < 2:
+        raise ParameterError(f"labels must be two different texts; got {labels!r}.")
     say = progress or (lambda text: None)
     pair = read_pair(A, B, labels, missing)
     # A stream of its own: rows drawn with the same seed as is given here must not meet themselves again.
@@ -105,13 +108,14 @@ def differ(
     each = LEVEL / 3.0
     most = rows_for_columns(pair.d)
     at_a, at_b = (_some(len(rows.values), most, chance) for rows in (pair.a, pair.b))
-    a, b = pair.rounded(pair.a.values[at_a]), pair.rounded(pair.b.values[at_b])
+    a, b = (rounded(v, pair.columns) for v in (pair.a.values[at_a], pair.b.values[at_b]))
     with one_blas_thread():
         say("columns")
         apart = columns_apart(pair.column, a, b, pair.names, tests.spawn(1)[0], each)
         say("energy distance")
         # Squares of huge values would overflow; powers of two change nothing else.
-        scale = np.ldexp(1.0, -np.frexp(np.maximum(np.abs(a).max(axis=0), np.abs(b).max(axis=0)))[1])
+        size = np.frexp(np.maximum(np.abs(a).max(axis=0), np.abs(b).max(axis=0)))[1]
+        scale = np.ldexp(1.0, np.clip(-size, -1000, 1000))
         some_a, some_b = (rows[_some(len(rows), MOST_PAIRED, few)] * scale for rows in (a, b))
         energy = energy_test(some_a, some_b, tests.spawn(1)[0], each)
         low, high = _interval(some_a, some_b, energy)
@@ -210,13 +214,13 @@ class _Lazily:
     """The log ratio, learnt when it is first asked for."""
 
     def __init__(self, pair: Pair, a: Floats, b: Floats, rng: np.random.Generator) -> None:
-        self._pair, self._a, self._b, self._rng = pair, a, b, rng
+        self._columns = replace(pair.a.columns, names=pair.columns.names)
+        self._rounded, self._a, self._b, self._rng = pair.columns, a, b, rng
 
     @cached_property
     def _estimate(self) -> RatioEstimate:
         return estimate_ratio(self._a, self._b, self._rng)
 
     def __call__(self, X: Any) -> Ratio:
-        trained = replace(self._pair.a.columns, names=self._pair.columns.names)
-        rows = rows_to_query(X, trained, who="differ")
-        return self._estimate(self._pair.rounded(rows))
+        rows = rows_to_query(X, self._columns, who="A")
+        return self._estimate(rounded(rows, self._rounded))

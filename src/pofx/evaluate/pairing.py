@@ -19,7 +19,7 @@ from ..validation.columns import listed, printable
 from .classifier import LEAST_ROWS
 from .curves import percent
 
-__all__ = ["Equal", "Pair", "equal_rows", "notes_on", "read_pair"]
+__all__ = ["Equal", "Pair", "equal_rows", "notes_on", "read_pair", "rounded"]
 
 Floats = NDArray[np.float64]
 
@@ -66,17 +66,16 @@ class Pair:
     def names(self) -> list[str]:
         return [self.columns.label(j) for j in range(self.d)]
 
-    def rounded(self, values: Floats) -> Floats:
-        """Return rows to the common precision."""
-        return np.asarray(restore(values, self.columns), dtype=float)
-
     def column(self, j: int) -> tuple[Floats, Floats]:
         """Return all values of a column of A and of B, to the common precision."""
         one = self.columns.select([j])
-        found = [
-            np.asarray(restore(rows.values[:, [j]], one), dtype=float)[:, 0] for rows in (self.a, self.b)
-        ]
-        return found[0], found[1]
+        a, b = (rounded(rows.values[:, [j]], one)[:, 0] for rows in (self.a, self.b))
+        return a, b
+
+
+def rounded(values: Floats, columns: Columns) -> Floats:
+    """Return rows to the precision that the columns are looked at."""
+    return np.asarray(restore(values, columns), dtype=float)
 
 
 def read_pair(A: Any, B: Any, labels: tuple[str, str], missing: str) -> Pair:
@@ -156,7 +155,9 @@ def equal_rows(pair: Pair) -> Equal | None:
     keys = []
     for rows in (pair.a, pair.b):
         parts = range(0, len(rows.values), AT_ONCE)
-        keys.append(np.concatenate([row_keys(pair.rounded(rows.values[at : at + AT_ONCE])) for at in parts]))
+        keys.append(
+            np.concatenate([row_keys(rounded(rows.values[at : at + AT_ONCE], pair.columns)) for at in parts])
+        )
     distinct, place, count = np.unique(keys[0], return_inverse=True, return_counts=True)
     share_a = float((count[place] > 1).mean())
     at = np.minimum(np.searchsorted(distinct, keys[1]), len(distinct) - 1)

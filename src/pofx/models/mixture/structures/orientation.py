@@ -14,10 +14,12 @@ global minimum. With more, Newton's method on all angles together then takes ove
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 
+from ....maths.gaussian_batch import cholesky
 from .volumes import common_shape
 
 __all__ = ["common_axes", "objective"]
@@ -28,6 +30,7 @@ STEPS = 30  # joint steps
 LONGEST = 0.3  # joint step, as an angle
 SETTLED = 1e-11  # a joint step below which nothing is left to gain
 LEAST_CURVATURE = 1e-9
+FACTORED_FROM = 13  # angles from which a Cholesky factor is much quicker than eigenvectors
 
 
 def common_axes(share: np.ndarray, v: np.ndarray, equal: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -85,38 +88,67 @@ def _newton(share: np.ndarray, f: np.ndarray, equal: bool) -> tuple[np.ndarray, 
     """Return what is to be minimised, (B,), and Newton's step X (B, d, d), skew, for D ← D exp X.
 
     The diagonal of exp(−X) F exp(X) is a + δ + ε + …, with δ_l = −2 Σ_m F_lm X_lm and
-    ε_l = −Σ_m (F X − X F)_lm X_lm.
+    ε_l = −Σ_m (F X − X F)_lm X_lm. Along the turn p of the axes i < j, X is 1 at (i, j) and −1 at (j, i), so
+    that second derivatives along p and q are sums of few entries of one tensor T (d, d, d):
+    Σ_lrm T_lrm (X_p)_lr (X_q)_lm.
     """
     d = f.shape[2]
     a = _diagonals(f)
     value = objective(share, a, equal)
-    i, j = np.triu_indices(d, 1)
-    p = np.arange(len(i))
-    basis = np.zeros((len(i), d, d))
-    basis[p, i, j], basis[p, j, i] = 1.0, -1.0
     weight = share
     if equal:
         level = np.log(a).mean(axis=2)
         weight = share * np.exp(level - value[:, None]) / d
     c = weight[:, :, None] / a
-    first = np.einsum("bklm,plm->bkpl", f, -2.0 * basis) / a[:, :, None]
-    slopes = first.sum(axis=3)
-    gradient = np.einsum("bk,bkp->bp", weight, slopes)
-    u, w = np.einsum("bkl,bklr->blr", c, f), np.einsum("bkl,bkrm->blrm", c, f)
-    second = np.einsum("plr,blrm->bplm", basis, w) - np.einsum("blr,prm->bplm", u, basis)
-    second = np.einsum("bplm,qlm->bpq", second, basis)
-    hessian = second + np.swapaxes(second, 1, 2)
-    hessian -= np.einsum("bk,bkpl,bkql->bpq", weight, first, first, optimize=True)
+    i, j, terms = _turns(d)
+    off = 2.0 * f[:, :, i, j]
+    slopes = off / a[:, :, j] - off / a[:, :, i]
+    gradient = (weight[:, :, None] * slopes).sum(axis=1)
+    u = (c[..., None] * f).sum(axis=1)
+    tensor = (2.0 * np.swapaxes(c, 1, 2) @ f.reshape(*f.shape[:2], d * d)).reshape(-1, d, d, d)
+    scaled = np.swapaxes(f / a[..., None], 1, 2)  # (B, l, K, r)
+    tensor -= np.swapaxes(4.0 * weight[:, None, :, None] * scaled, 2, 3) @ scaled
+    tensor -= (u + np.swapaxes(u, 1, 2))[:, None]
+    hessian = np.zeros((len(f), len(i), len(i)))
+    for sign, p, q, at in terms:
+        hessian[:, p, q] += sign * tensor[:, at[0], at[1], at[2]]
     if equal:
-        hessian += np.einsum("bk,bkp,bkq->bpq", weight / d, slopes, slopes, optimize=True)
+        hessian += np.swapaxes((weight / d)[:, :, None] * slopes, 1, 2) @ slopes
         hessian -= gradient[:, :, None] * gradient[:, None, :]
-    curvature, directions = np.linalg.eigh(hessian)
-    # Where the surface bends down, the step goes down all the same.
-    along = np.swapaxes(directions, 1, 2) @ gradient[:, :, None]
-    size = np.maximum(np.abs(curvature), LEAST_CURVATURE)
-    step = -(directions @ (along / size[:, :, None]))[:, :, 0]
+    step = -_descent(hessian, gradient)
     step *= np.minimum(1.0, LONGEST / np.maximum(np.abs(step).max(axis=1), LONGEST))[:, None]
-    return value, np.einsum("bp,plm->blm", step, basis)
+    x = np.zeros((len(f), d, d))
+    x[:, i, j], x[:, j, i] = step, -step
+    return value, x
+
+
+def _descent(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Return H⁻¹ g (B, p), with the curvatures of H taken as positive: where the surface bends down, the step
+    goes down all the same."""
+    out = np.empty_like(gradient)
+    bent = np.ones(len(hessian), dtype=bool)
+    if hessian.shape[1] >= FACTORED_FROM:
+        bent = ~cholesky(np.moveaxis(hessian, 0, 2))[1]
+        out[~bent] = np.linalg.solve(hessian[~bent], gradient[~bent][:, :, None])[:, :, 0]
+    if bent.any():
+        curvature, directions = np.linalg.eigh(hessian[bent])
+        along = np.swapaxes(directions, 1, 2) @ gradient[bent][:, :, None]
+        size = np.maximum(np.abs(curvature), LEAST_CURVATURE)
+        out[bent] = (directions @ (along / size[:, :, None]))[:, :, 0]
+    return out
+
+
+@lru_cache(maxsize=32)
+def _turns(d: int) -> tuple[np.ndarray, np.ndarray, list[tuple[float, np.ndarray, np.ndarray, np.ndarray]]]:
+    """Return the turns p as pairs of axes i < j, and where Σ_lrm T_lrm (X_p)_lr (X_q)_lm is not zero: the
+    sign, p, q, and the entries (l, r, m)."""
+    i, j = np.triu_indices(d, 1)
+    terms = []
+    for own, rest, sign in ((i, j, 1.0), (j, i, -1.0)):
+        for other, far, and_sign in ((i, j, 1.0), (j, i, -1.0)):
+            p, q = np.nonzero(own[:, None] == other[None, :])
+            terms.append((sign * and_sign, p, q, np.array([own[p], rest[p], far[q]])))
+    return i, j, terms
 
 
 def _cayley(x: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ def test_dark_is_dark(opened: Open) -> None:
 def test_print_is_short_and_shows_the_columns_that_a_click_would(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pofx.show.cards._calibration", lambda *what: None)
+    monkeypatch.setattr("pofx.evaluate.comparison.Comparison._checked", lambda *what: None)
     rows = np.random.default_rng(0).normal(size=(60, 25)).round(3)
     path = pofx.report(pofx.compare([pofx.Gaussian(covariance_type="diag")], rows), tmp_path / "wide.html")
     page = opened(path)

@@ -87,7 +87,7 @@ def page(told: Told) -> str:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the checks out, which take seconds, where a test is about something else."""
-    monkeypatch.setattr("pofx.show.cards._calibration", lambda *what: None)
+    monkeypatch.setattr("pofx.evaluate.comparison.Comparison._checked", lambda *what: None)
 
 
 def test_page_says_what_there_is_to_say(result: Comparison, page: str) -> None:

@@ -20,7 +20,9 @@ def test_the_code_runs(
     (tmp_path / "examples").mkdir()
     shutil.copy(root / "examples" / "faithful.csv", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pofx.show.cards._calibration", lambda *what: None)  # seconds, and not the point
+    monkeypatch.setattr(
+        "pofx.evaluate.comparison.Comparison._checked", lambda *what: None
+    )  # seconds, and not the point
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.S):
         exec(compile(block, "docs/report.md", "exec"), names)

@@ -20,7 +20,7 @@ def badge(result: Comparison, entry: Entry) -> str:
     if entry.held_out.failure:
         return '<span class="badge bad">failed</span>'
     if entry.name == result.best_name:
-        chosen = "best of these" if getattr(result, "adequate", None) is False else "use this"
+        chosen = "best of these" if result.adequate is False else "use this"
         return f'<span class="badge good">{chosen}</span>'
     if entry.barred:
         return '<span class="badge bad">cannot win</span>'

@@ -49,8 +49,8 @@ class Box:
 def verdict(told: Told) -> Box:
     """Return the verdict: three sentences, and a fourth before them where no model is adequate."""
     result, best = told.result, told.best
-    judgement = getattr(result, "verdict", None) or (None if best is None else best.judged.verdict)
-    adequate = getattr(result, "adequate", None)
+    judgement = result.verdict
+    adequate = result.adequate
     first = result.headline
     sentences = [first]
     trust = "" if judgement is None or best is None else _trust(best, judgement)

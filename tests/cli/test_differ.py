@@ -37,7 +37,7 @@ def test_the_exit_code_is_the_answer(run: Run) -> None:
     done = run("differ", "jan.csv", "feb.csv")
     assert done.code == 0
     assert done.out.startswith("jan.csv (80 rows) and feb.csv (80 rows): same\n")
-    assert "Set aside in jan.csv, so not compared: word (text" in done.out
+    assert "Set aside in both, so not compared: word (text" in done.out
     assert "Table: 80 rows" in done.err  # what was read is no part of the answer
     done = run("differ", "jan.csv", "mar.csv")
     assert done.code == 1

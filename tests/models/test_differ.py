@@ -355,7 +355,7 @@ def test_what_was_set_aside_in_one_table_explains_itself() -> None:
     with pytest.raises(DataError, match=r"only B has 'y' \(set aside in the other: holds text"):
         differ(a, b)
     result = differ(a, a)
-    assert any(note.startswith("Set aside in A, so not compared: y (holds text") for note in result.notes)
+    assert any(note.startswith("Set aside in both, so not compared: y (holds text") for note in result.notes)
 
 
 def test_bad_input() -> None:

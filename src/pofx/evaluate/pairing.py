@@ -185,15 +185,24 @@ def notes_on(pair: Pair, equal: Equal | None, given: tuple[Any, Any]) -> Iterato
     if (a.columns.names is None) != (b.columns.names is None):
         nameless = labels[0] if a.columns.names is None else labels[1]
         yield f"Columns were matched by position: {nameless} has no names."
+    asides = [
+        {name: why for name, why in getattr(table, "set_aside", {}).items() if why not in AS_ASKED}
+        for table in given
+    ]
+    both = {name: why for name, why in asides[0].items() if name in asides[1]}
+    for where, aside in (("both", both), *zip(labels, asides, strict=True)):
+        named = [
+            f"{printable(name)} ({printable(why)})"
+            for name, why in aside.items()
+            if where == "both" or name not in both
+        ]
+        if named:
+            more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+            yield f"Set aside in {where}, so not compared: {', '.join(named[:6])}{more}."
     for table, rows, label in zip(given, (a, b), labels, strict=True):
         if rows.dropped:
             numbered = "" if rows.kept is not None else "; rows are numbered without them"
             yield f"Left out of {label}: {counted(rows.dropped, 'row')} with missing values{numbered}."
-        aside = {k: v for k, v in getattr(table, "set_aside", {}).items() if v not in AS_ASKED}
-        if aside:
-            named = [f"{printable(name)} ({printable(why)})" for name, why in aside.items()]
-            more = f" and {len(named) - 6} more" if len(named) > 6 else ""
-            yield f"Set aside in {label}, so not compared: {', '.join(named[:6])}{more}."
         if getattr(table, "weights", None) is not None:
             yield f"Every row of {label} counts once, whatever its weight."
 

@@ -13,6 +13,7 @@ import pofx
 from pofx.show.page import number_in_words, short, text
 from pofx.show.picture import picture
 from pofx.show.sections.bandwidth import DOUBLINGS, bandwidth_curve
+from pofx.show.sections.fails import without_rows, worst
 from pofx.show.sections.residuals import residuals
 from pofx.show.sections.worst_pair import most_different, worst_pair
 
@@ -97,6 +98,28 @@ def test_residuals_of_weighted_rows_are_in_weights() -> None:
     found = residuals(result, result.table[0], result.best, (0, 1), picture(result.best, x, "m").main)
     assert found.seen.sum() == pytest.approx(600, rel=0.02)
     assert found.expected.sum() == pytest.approx(600, rel=0.02)
+
+
+# ---------------------------------------------------------------- where it fails, in words
+
+
+def test_too_wide_too_narrow_and_highest_where_rows_are_few() -> None:
+    rows = np.random.default_rng(0).normal(size=(1000, 2))
+    for spread, word in ((2.0, "too wide"), (0.5, "too narrow")):
+        model = pofx.Gaussian.from_params([0, 0], spread**2 * np.eye(2))
+        assert word in worst(pofx.check(model, rows))
+    ring = 3.0 * rows / np.linalg.norm(rows, axis=1, keepdims=True) + 0.1 * rows[::-1]
+    said = worst(pofx.check(pofx.Gaussian.from_params([0, 0], 6.0 * np.eye(2)), ring))
+    assert "it is highest where rows are few: the region with " in said
+
+
+def test_places_of_the_energy_distance_can_be_left_out() -> None:
+    truth = pofx.worlds.gaussian(2)
+    rows = np.abs(truth.sample(300, random_state=0))
+    rows[::2] *= -1.0  # two quadrants of four are empty; every column and every height is right
+    found = pofx.check(truth, rows)
+    assert "with more rows than the model expects around" in found.energy_sentence
+    assert "around" not in without_rows(found.energy_sentence)
 
 
 # ---------------------------------------------------------------- the bandwidth curve

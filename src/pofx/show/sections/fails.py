@@ -14,6 +14,7 @@ from pofx.validation import Rows
 
 __all__ = ["fails", "without_rows", "worst"]
 
+TAIL = 0.25  # of a model's draws, the least dense: a gap there is about its width
 MOST_COLUMNS = 200  # searched for the place of the losses
 
 
@@ -57,9 +58,14 @@ def worst(check: Check, *, aggregates: bool = False) -> str:
             f"it is too wide, with mass where there are no rows: {percent(curve.observed)} of the rows lie "
             f"where its density is low, {percent(curve.expected)} of its own draws do"
         )
+    if curve.expected <= TAIL:
+        return (
+            f"it is too narrow: {percent(curve.observed)} of the rows lie where its density is low, only "
+            f"{percent(curve.expected)} of its own draws do"
+        )
     return (
-        f"it is too narrow: {percent(curve.observed)} of the rows lie where its density is low, only "
-        f"{percent(curve.expected)} of its own draws do"
+        f"it is highest where rows are few: the region with {percent(1.0 - curve.expected)} of its draws "
+        f"holds {percent(1.0 - curve.observed)} of the rows"
     )
 
 

@@ -103,8 +103,8 @@ def _candidates(search: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any],
     sizes: dict[int, Mapping[str, Any]] = {}
     for row in sorted((r for r in search if r["regular"] and r["bic"] is not None), key=lambda r: r["bic"]):
         sizes.setdefault(row["n_components"], row)
-    if not sizes:
-        return ()
+    if len(sizes) < 2:
+        return ()  # nothing was chosen
     ordered = list(sizes.values())
     kept = ordered[:MOST_SIZES]
     if 1 in sizes and sizes[1] not in kept:

@@ -51,13 +51,11 @@ def verdict(told: Told) -> Box:
     result, best = told.result, told.best
     judgement = result.verdict
     adequate = result.adequate
-    first = result.headline
-    sentences = [first]
+    sentences = [result.headline]
     trust = "" if judgement is None or best is None else _trust(best, judgement)
     if adequate is False:
-        rest = first.removeprefix(f"Use {result.best_name}. ")
-        sentences = [f"No model here is adequate. {trust}", f"The best of them is {result.best_name}. {rest}"]
-        trust = ""
+        rest = result.headline.removeprefix(f"Use {result.best_name}. ")
+        sentences = ["No model here is adequate.", f"The best of them is {result.best_name}. {rest}"]
     family = "" if result.family is None else result.family.sentence.partition(":")[0]
     size = f"{family}." if family and result.reason else ""
     sentences += [line for line in (f"{result.reason} {size}".strip(), trust) if line]

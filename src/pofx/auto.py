@@ -9,7 +9,9 @@ The list holds classical models alone, in this order and with these settings, wh
 
 A mixture of them (:class:`pofx.Stack`) joins where it beats each of them on held-out rows by more than two
 standard errors. The choice is :func:`pofx.compare`'s; the seed decides which rows are held out together and
-where mixtures start, and no clock is asked.
+where mixtures start, and no clock is asked. Of more than :data:`MOST_ROWS` rows a random sample of so many is
+fitted and held out: standard errors are then a hundredth of the scores' standard deviation or less, and it
+saves minutes. The best is fitted to all rows all the same.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 
 from .core.density import Density
 
-__all__ = ["candidates", "fit"]
+__all__ = ["MOST_ROWS", "candidates", "fit"]
+
+MOST_ROWS = 20_000
 
 
 def candidates(random_state: Any = None, *, everything: bool = False) -> dict[str, Density]:
@@ -89,5 +93,6 @@ def fit(
         rivals=False,
         stack=True,
         budget=budget,
+        most_rows=MOST_ROWS if cv is None else None,
     )
     return result.best

@@ -185,6 +185,25 @@ def test_groups_follow_rows_that_are_left_out(rows: np.ndarray) -> None:
     assert weighed["Gaussian"].held_out.mean == without["Gaussian"].held_out.mean
 
 
+def test_of_many_rows_a_sample_is_compared_and_the_best_is_fitted_to_all(rows: np.ndarray) -> None:
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE()], rows, most_rows=60)
+    assert len(result.split.part) == 60
+    assert result.best.fit_.n_rows == 120
+    assert "60 of 120 rows, drawn at random, each held out once in 5 folds" in str(result)
+    assert (result.to_dict()["rows"], result.to_dict()["rows_compared"]) == (120, 60)
+    assert pofx.compare([pofx.Gaussian()], rows, most_rows=120).split.sampled is False
+    groups = np.repeat(np.arange(12), 10)
+    grouped = split(rows, groups=groups, most_rows=65)
+    assert len(grouped.part) == 60
+    kept = [int(np.flatnonzero((rows == row).all(axis=1))[0]) // 10 for row in grouped.rows.values]
+    assert len(set(kept)) == 6
+    late = split(rows, time=True, most_rows=60)
+    place = [int(np.flatnonzero((rows == row).all(axis=1))[0]) for row in late.rows.values]
+    assert place == sorted(place)
+    with pytest.raises(ParameterError, match="cannot be combined"):
+        pofx.compare(MODELS, rows, cv=KFold(3), most_rows=60)
+
+
 # ---------------------------------------------------------------- standard errors
 
 

@@ -25,8 +25,10 @@ def judge(
 ) -> tuple[Comparison, Table]:
     """Read the rows, compare the models on them, and return both.
 
-    The rows of a known world are compared with it: the truth is a row of the table.
+    The rows of a known world are compared with it: the truth is a row of the table. Of many rows a sample is
+    fitted and held out (:mod:`pofx.auto`).
     """
+    from pofx.auto import MOST_ROWS
     from pofx.evaluate.compare import compare
 
     how = how or How()
@@ -43,6 +45,7 @@ def judge(
             random_state=seed,
             stack=True,
             budget=how.budget,
+            most_rows=MOST_ROWS,
             progress=_as_bar(step),
         )
     return result, table

@@ -48,6 +48,7 @@ def compare(
     rivals: bool = True,
     stack: bool = False,
     budget: float | None = None,
+    most_rows: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Compare models by the log density they give to rows they were not fitted to.
@@ -92,6 +93,9 @@ def compare(
     budget : float, optional
         Seconds after which no further model is tried; those that were not are rows that say so. With it,
         and only then, the answer depends on the clock.
+    most_rows : int, optional
+        Of more rows than this, a random sample of so many (whole groups) is fitted and held out; the best
+        model is fitted to all rows all the same. By default all are.
     progress : function of a text, optional
         Called with a few words before each fit.
 
@@ -136,6 +140,7 @@ def compare(
         cv=cv,
         groups=groups,
         time=time,
+        most_rows=most_rows,
     )
     roles = {name: "given" for name, model in by_name.items() if is_given(model)}
     by_name |= _shown(by_name, cut, weight_kind, truth, roles)
@@ -147,8 +152,10 @@ def compare(
         clone: Density = unfitted(model)
         return clone.fit(cut.data, sample_weight=sample_weight)
 
+    at_once = None if cut.sampled else whole  # else only the best is fitted to all rows
+
     keeps = tuple(name for name, role in roles.items() if role == "baseline")
-    records, lanes = _records(by_name, cut, say, whole, keeps, budget, started)
+    records, lanes = _records(by_name, cut, say, at_once, keeps, budget, started)
     fits = _Fits(prototypes, roles, lanes, whole, say, cut)
     bits = _nats_of_a_bit(by_name, cut)
     barred = {r.name: TOO_FINE for r in records if r.too_fine}
@@ -198,7 +205,7 @@ def _records(
     models: Mapping[str, Density],
     cut: Split,
     say: Callable[[str], None],
-    whole: Callable[[Density], Density],
+    whole: Callable[[Density], Density] | None,
     keeps: tuple[str, ...],
     budget: float | None,
     started: float,
@@ -329,6 +336,8 @@ def _criteria(model: Density, cut: Split) -> Criteria:
         return Criteria(why_not=f"its log density is of kind {model.kind!r}")
     if type(model).__name__ in GROWING:
         return Criteria(why_not="what it counts as parameters grows with the rows")
+    if cut.sampled:
+        return Criteria(why_not="only the best model is fitted to all rows")
     try:
         k = model.n_parameters_
     except (PofxError, NotImplementedError):

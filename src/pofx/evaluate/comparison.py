@@ -192,7 +192,7 @@ class Comparison:
         added = self.baseline is not None and self[self.baseline].role == "baseline"
         if added and not self[self.best_name].held_out.mean > self[self.baseline or ""].held_out.mean:
             more = "infinitely many" if gain is None else f"{-gain.nats:.3f} ± {gain.standard_error:.3f}"
-            return f"{text} But one Gaussian, which was not among the models, gives unseen rows {more} nats more."
+            return f"{text} But one Gaussian, which was not among them, gives unseen rows {more} nats more."
         mean = _nats(self[self.best_name].held_out)
         alone = self.best_name == self.baseline and len(self.table) > 1
         more = ", and no other model is better by more than chance" if alone else ""

@@ -37,7 +37,8 @@ class Split:
     ``part`` is −1 for a row that is never held out; where a splitter holds rows out several times it is the
     first time. ``weights`` are those of the rows, adding up to the sample size; None where every row counts
     once. ``spread`` says what hangs together, ``how`` how rows were held out, as the end of a sentence;
-    ``data`` are the rows as they came, without a column that names groups or times.
+    ``data`` are the rows as they came, without a column that names groups or times, and ``total`` is their
+    number, of which ``rows`` are a sample where they are fewer.
     """
 
     rows: Rows
@@ -49,6 +50,7 @@ class Split:
     how: str = "each held out once in {folds} folds"
     pairs: Pairs | None = None
     data: Any = None
+    total: int = 0
 
     @property
     def tested(self) -> NDArray[np.bool_]:
@@ -58,7 +60,13 @@ class Split:
     @property
     def sentence(self) -> str:
         """How many rows, and how they were held out: "272 rows, each held out once in 5 folds"."""
-        return f"{len(self.part):,} rows, {self.how.format(folds=self.folds)}"
+        sample = f"{len(self.part):,} of {self.total:,} rows, drawn at random" if self.sampled else ""
+        return f"{sample or f'{len(self.part):,} rows'}, {self.how.format(folds=self.folds)}"
+
+    @property
+    def sampled(self) -> bool:
+        """Whether only a sample of the rows is fitted and held out."""
+        return self.total > len(self.part)
 
     def trained(self, k: int) -> Indices:
         """Return the numbers of the rows that fit ``k`` sees."""
@@ -105,6 +113,7 @@ def split(
     cv: Any = None,
     groups: Any = None,
     time: Any = None,
+    most_rows: int | None = None,
 ) -> Split:
     """Check the rows and say which are held out together.
 
@@ -143,19 +152,29 @@ def split(
     n = len(rows.values)
     if n < 2:
         raise DataError(f"Holding rows out needs at least 2 rows; {n} came.")
-    steps, rng = Steps.of(rows), rng_from(random_state)
+    rng = rng_from(random_state)
     codes = None if groups is None else codes_of(groups, came, kept)
-    spread = Spread(groups=codes)
+    at = None if time is None else np.arange(n) if time is True else times_of(time, came, kept)
+    total = n
+    if most_rows is not None and n > whole_number(most_rows, "most_rows", least=2):
+        if cv is not None:
+            raise ParameterError("most_rows= and cv= cannot be combined: cv names rows of all.")
+        chosen = _sample(n, most_rows, codes, rng)
+        n = len(chosen)
+        rows = Rows(np.ascontiguousarray(rows.values[chosen]), rows.columns, rows.dropped, None)
+        w = None if w is None else w[chosen]
+        at = None if at is None else at[chosen]
+        codes = None if codes is None else np.unique(codes[chosen], return_inverse=True)[1].astype(np.intp)
+    steps, spread = Steps.of(rows), Spread(groups=codes)
     if cv is not None:
         pairs = _pairs(cv, rows, codes)
-        return Split(rows, *_parts(pairs, n), steps, w, spread, _told(pairs, n), pairs, X)
-    if time is not None:
-        at = np.arange(n) if time is True else times_of(time, came, kept)
+        return Split(rows, *_parts(pairs, n), steps, w, spread, _told(pairs, n), pairs, X, n)
+    if at is not None:
         order, pairs = _forward(at, folds)
         part, _ = _parts(pairs, n)
         how = "each held out once, asked of a fit to all before it, in {folds} folds; the first "
         how += f"{int((part < 0).sum()):,} in time are never held out"
-        return Split(rows, part, len(pairs), steps, w, Spread(order=order), how, pairs, X)
+        return Split(rows, part, len(pairs), steps, w, Spread(order=order), how, pairs, X, total)
     if codes is not None:
         count = int(codes.max()) + 1
         if count < folds:
@@ -164,9 +183,19 @@ def split(
                 f"{'is' if count == 1 else 'are'} {count}. Give fewer folds=, or groups= that are finer."
             )
         how = f"each held out once in {{folds}} folds, whole groups ({count:,}) together"
-        return Split(rows, _deal_groups(codes, folds, rng), folds, steps, w, spread, how, data=X)
+        return Split(rows, _deal_groups(codes, folds, rng), folds, steps, w, spread, how, None, X, total)
     folds = min(folds, n)
-    return Split(rows, rng.permutation(np.arange(n) % folds), folds, steps, w, data=X)
+    return Split(rows, rng.permutation(np.arange(n) % folds), folds, steps, w, data=X, total=total)
+
+
+def _sample(n: int, most: int, codes: Indices | None, rng: np.random.Generator) -> Indices:
+    """Return about ``most`` of n rows at random, in their order; whole groups where there are some."""
+    if codes is None:
+        return np.sort(rng.choice(n, most, replace=False))
+    order = rng.permutation(int(codes.max()) + 1)
+    reached = np.cumsum(np.bincount(codes)[order])
+    last = int(np.searchsorted(reached, most, side="right"))
+    return np.flatnonzero(np.isin(codes, order[: max(last, 1)]))
 
 
 # ---------------------------------------------------------------- groups and time

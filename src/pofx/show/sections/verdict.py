@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Box", "verdict"]
 
 ALWAYS = ("few_rows", "rounding", "dimension")  # notes that belong beside every verdict
-MOST_FINDINGS = 3
+MOST_FINDINGS = 2
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ def _beware(told: Told) -> list[str]:
         said.append(finding.sentence)
         if finding.name == "dimension" and finding.severity == "warning":
             said.append(finding.consequence)
-    if len(kinds) > MOST_FINDINGS:
-        said.append(f"{len(kinds) - MOST_FINDINGS} more kinds of findings are listed below.")
+    more = len(kinds) - MOST_FINDINGS
+    if more > 0:
+        said.append(f"{more} more kind{'s' * (more > 1)} of findings {'are' if more > 1 else 'is'} below.")
     return said

@@ -219,6 +219,9 @@ def _with_memory(
     """Add whether draws are copies of the rows ``seen``; rows that are not those stand in for fresh ones."""
     if seen is None:
         return found
+    if min(len(seen.values), len(given.values)) < LEAST_FAMILY:
+        few = f"Whether draws are copies of rows was not looked at: it needs {LEAST_FAMILY} rows."
+        return replace(found, notes=(*found.notes, few))
     stream = rng.spawn(1)[0]
     plain = replace(given.columns, container="array")
     drawn = recorded(model, min(len(seen.values), MOST_TOLD), plain, stream)
@@ -508,7 +511,7 @@ def _case(model: Density, given: Rows, new: bool | None, say: Callable[[str], No
     repeatable = not any(isinstance(s, np.random.Generator | np.random.RandomState) for s in seeds)
     if fitted and (fit.effective_n != fit.n_rows or not repeatable):
         return "unknown"
-    if fitted and fit.fingerprint is not None and fit.fingerprint == _fingerprint(given):
+    if fitted and fit.fingerprint is not None and fit.fingerprint == _fingerprint(model, given):
         return "seen"
     say(f"{type(model).__name__}: was it fitted to these rows?")
     if repeatable and _is_fit_of(model, given):
@@ -516,8 +519,9 @@ def _case(model: Density, given: Rows, new: bool | None, say: Callable[[str], No
     return "new" if fitted else "known"
 
 
-def _fingerprint(given: Rows) -> str:
-    return Fingerprint(given.columns.names, len(given.columns)).update(given.values).hexdigest()
+def _fingerprint(model: Density, given: Rows) -> str:
+    columns = model.params_.columns  # in whose order the rows are
+    return Fingerprint(columns.names, len(columns)).update(given.values).hexdigest()
 
 
 def _is_fit_of(model: Density, given: Rows) -> bool:

@@ -142,7 +142,8 @@ def _of_refits(
     seen = log_p > log_p.max() - VISIBLE
     spread = np.sqrt(np.mean(gaps * gaps, axis=0))
     ratio = np.abs(gaps[:, seen]) / np.maximum(spread[seen], 1e-300)
-    q = float(np.quantile(ratio.max(axis=1), level))
+    # the order statistic that another draw stays below with this probability
+    q = float(np.sort(ratio.max(axis=1))[min(math.ceil(level * (len(found) + 1)), len(found)) - 1])
     with np.errstate(under="ignore", over="ignore"):
         low, high = np.exp(log_p - q * spread), np.exp(np.minimum(log_p + q * spread, 700.0))
     of = f" of {m:,} rows, their errors scaled to {n:,.6g}" if m < n else ""

@@ -72,6 +72,10 @@ def examples(text: str) -> list[str]:
 @pytest.mark.usefixtures("quick")
 def test_the_examples_of_every_help_run(run: Run, faithful: Path, tmp_path: Path) -> None:
     (tmp_path / "faithful.csv").write_bytes(faithful.read_bytes())
+    visits = (f"{k // 4},{k * 0.37 % 1:.4f}\n" for k in range(80))
+    (tmp_path / "visits.csv").write_text("patient,dose\n" + "".join(visits))
+    hours = (f"{k},{k * 0.61 % 1:.4f}\n" for k in range(80))
+    (tmp_path / "sensor.csv").write_text("hour,level\n" + "".join(hours))
     order = ("fit", *(verb for verb in VERBS if verb != "fit"))  # it writes what others read
     for verb in order:
         text = run(verb, "--help").out
@@ -332,6 +336,18 @@ def test_check_answers_by_its_exit_code(run: Run, fitted: str, faithful: Path) -
     assert done.code == 1
     assert "does not agree" in done.out
     assert run("check", "world:gaussian", "world:gaussian,n=400,seed=2").code == 0
+
+
+def test_check_takes_the_training_rows_and_everything(run: Run, fitted: str, faithful: Path) -> None:
+    done = run("check", fitted, faithful, "--train", faithful, "--all", "--json")
+    data = json.loads(done.out)
+    assert data["case"] == "family"
+    assert data["memorisation"]["method"] == "training rows"
+    assert set(data["extras"]) == {"mmd", "sliced", "support", "rosenblatt"}
+    assert data["verdict"]["word"] in ("good", "usable", "fails")
+    missing = run("check", fitted, faithful, "--train", "nowhere.csv")
+    assert (missing.code, missing.out) == (3, "")
+    assert "nowhere.csv" in missing.err
 
 
 def test_strict(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -637,7 +653,7 @@ def test_progress_is_for_terminals_only(run: Run, faithful: Path, monkeypatch: p
     monkeypatch.setattr(sys.stderr.__class__, "isatty", lambda self: True)
     monkeypatch.setenv("TERM", "xterm")
     done = run(*words)
-    assert re.search(r"\r\x1b\[KGaussian: fold 1 of 2 \.\.\. \d+ s", done.err)
+    assert re.search(r"\r\x1b\[K[^\r]*0 of 3 fits, Gaussian: fold 1 of 2 \.\.\. \d+ s", done.err)
     assert done.err.endswith("\r\x1b[K")  # and it is gone at the end
     monkeypatch.setenv("TERM", "dumb")
     assert "\r" not in run(*words).err

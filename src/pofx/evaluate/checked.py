@@ -25,7 +25,7 @@ TALE = {
     "fixed without these rows.",
     "new": "The rows are taken to be new to the model. The test is of this very density, errors of its fit "
     "included: with as many new rows as it was fitted to, a right family fails it more often than 2 % "
-    "(one in ten for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say "
+    "(5.5 % for a Gaussian of two columns and 1,000 rows). If the model has seen these rows, say "
     "new=False.",
     "family": "The model was fitted to these rows, so what is tested is its family, with everything that the "
     "fit chose from data held: samples drawn from the fit and fitted again show what fitting does to every "

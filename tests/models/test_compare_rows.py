@@ -272,6 +272,8 @@ def test_hopeless_models_are_dropped_and_nothing_else_changes(rows: np.ndarray) 
             full = paired(alone.held_out, result[result.leader_name].held_out)
             assert full.value < -2 * full.error
     assert result["Gaussian"].held_out.fits == 5
+    listed = pofx.compare({**many, "one": pofx.Gaussian()}, x, rivals=False)
+    assert listed["one"].held_out.fits == 5  # what everything is measured by
     few = pofx.compare(bandwidths(MANY), x, rivals=False)
     assert not any(entry.held_out.dropped for entry in few.table)
     small = pofx.compare(many, x[:90], rivals=False)
@@ -291,7 +293,7 @@ def test_who_was_dropped_for_a_leader_that_falls_comes_back() -> None:
             out[params.units.back(z)[:, 0] == bad] = -np.inf
             return out
 
-    models = {"falls": Falls(), **{f"g{i}": pofx.Gaussian() for i in range(MANY)}}
+    models = {"falls": Falls(), **{f"g{i}": pofx.Gaussian("spherical") for i in range(MANY)}}
     result = pofx.compare(models, x, rivals=False)
     assert all(result[f"g{i}"].held_out.fits == 5 for i in range(MANY))
     assert not any(entry.held_out.dropped for entry in result.table)

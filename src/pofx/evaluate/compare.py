@@ -142,7 +142,8 @@ def compare(
         time=time,
         most_rows=most_rows,
     )
-    roles = {name: "given" for name, model in by_name.items() if is_given(model)}
+    given = {name for name, model in by_name.items() if is_given(model)}
+    roles = dict.fromkeys(given, "given")
     by_name |= _shown(by_name, cut, weight_kind, truth, roles)
     say = progress or (lambda text: None)
     prototypes = {name: model if name in roles and roles[name] != "baseline" else unfitted(model)
@@ -154,8 +155,10 @@ def compare(
 
     at_once = None if cut.sampled else whole  # else only the best is fitted to all rows
 
-    keeps = tuple(name for name, role in roles.items() if role == "baseline")
-    records, lanes = _records(by_name, cut, say, at_once, keeps, budget, started)
+    # What everything is measured by is held out in every fold.
+    keeps = tuple(name for name, model in by_name.items() if _is_plain(model) and name not in given)
+    shown = tuple(name for name, role in roles.items() if role == "baseline")
+    records, lanes = _records(by_name, cut, say, at_once, keeps, shown, budget, started)
     fits = _Fits(prototypes, roles, lanes, whole, say, cut)
     bits = _nats_of_a_bit(by_name, cut)
     barred = {r.name: TOO_FINE for r in records if r.too_fine}
@@ -207,17 +210,18 @@ def _records(
     say: Callable[[str], None],
     whole: Callable[[Density], Density] | None,
     keeps: tuple[str, ...],
+    shown: tuple[str, ...],
     budget: float | None,
     started: float,
 ) -> tuple[list[HeldOut], dict[str, Lane]]:
     """Hold out all models together; under a budget one after the other, until it is spent."""
     if budget is None:
-        return held_out(models, cut, say, whole=whole, drop=True, keeps=keeps)
+        return held_out(models, cut, say, whole=whole, drop=True, keeps=keeps, shown=shown)
     records: list[HeldOut] = []
     lanes: dict[str, Lane] = {}
-    order = sorted(models, key=lambda name: name not in keeps)  # the Gaussian to compare with is quick
+    order = sorted(models, key=lambda name: name not in shown)  # the Gaussian to compare with is quick
     for name in order:
-        if len(lanes) > len(keeps) and clock.monotonic() - started > budget:
+        if len(lanes) > len(shown) and clock.monotonic() - started > budget:
             text = f"not tried: the budget of {budget:g} s was spent"
             records.append(HeldOut(name, np.empty(0), text, 0, 0, 0.0, math.inf, weights=cut.weights))
             continue
@@ -235,9 +239,8 @@ def _shown(
 ) -> dict[str, Density]:
     """Return the added Gaussian and the truth by name, and enter their roles."""
     shown: dict[str, Density] = {}
-    plain = [m for m in models.values() if type(m) is Gaussian and repr(m.covariance_type) == "'full'"]
     density = all(model.measure == "density" for model in models.values())
-    if density and not any(not is_given(m) for m in plain):
+    if density and not any(_is_plain(model) and not is_given(model) for model in models.values()):
         name = _free(BASELINE, models)
         shown[name] = Gaussian(weight_kind=weight_kind)
         roles[name] = "baseline"
@@ -246,6 +249,10 @@ def _shown(
         shown[name] = _known(truth, cut, {m.measure for m in models.values()})
         roles[name] = "truth"
     return shown
+
+
+def _is_plain(model: Density) -> bool:
+    return type(model) is Gaussian and repr(model.covariance_type) == "'full'"
 
 
 def _free(name: str, models: Mapping[str, Density]) -> str:

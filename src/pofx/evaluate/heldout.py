@@ -221,6 +221,7 @@ def held_out(
     whole: Callable[[Density], Density] | None = None,
     drop: bool = False,
     keeps: tuple[str, ...] = (),
+    shown: tuple[str, ...] = (),
     known: Mapping[str, Mapping[int, Step]] | None = None,
 ) -> tuple[list[HeldOut], dict[str, Lane]]:
     """Fit and score clones of each model; return the records in the order of the models, and the fits to all
@@ -240,6 +241,7 @@ def held_out(
             whole=whole,
             drop=drop,
             keeps=keeps,
+            shown=shown,
             keep_fits=kept,
             known=known,
         )

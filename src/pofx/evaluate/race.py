@@ -39,6 +39,7 @@ Floats = NDArray[np.float64]
 SIDE_BY_SIDE = 2_000_000  # numbers (rows times columns) up to which fits are made at the same time
 MANY = 8  # models up to which every one is held out in every fold
 FAR = 5.0  # paired standard errors behind the leader beyond which a model goes no further
+LEAST_GAP = 1e-3  # nats per row that matter, whatever their standard error
 LEAST_FREEDOM = 100.0  # independent rows (or groups) before anybody is dropped
 
 
@@ -62,6 +63,7 @@ class Lane:
     name: str
     model: Density
     keeps: bool = False  # never dropped
+    shown: bool = False  # for comparison only: nobody is dropped for its sake
     steps: dict[int, Step] = field(default_factory=dict)
     failure: str | None = None
     failed_after: float = 0.0  # seconds of the fit that failed
@@ -96,6 +98,7 @@ def race(
     whole: Callable[[Density], Density] | None = None,
     drop: bool = False,
     keeps: tuple[str, ...] = (),
+    shown: tuple[str, ...] = (),
     keep_fits: bool = True,
     known: Mapping[str, Mapping[int, Step]] | None = None,
 ) -> list[Lane]:
@@ -110,6 +113,7 @@ def race(
         side by side
     drop : whether hopeless models may be dropped
     keeps : names of models that are never dropped
+    shown : names of models that are there to compare with, and lead nothing
     keep_fits : whether the fits of the folds are kept
     known : name -> fold -> what was fitted before and need not be again
 
@@ -118,7 +122,10 @@ def race(
     list of Lane, in the order of ``models``. A model that fails in one fold has failed.
     """
     known = known or {}
-    lanes = [Lane(name, m, name in keeps, dict(known.get(name, {}))) for name, m in models.items()]
+    lanes = [
+        Lane(name, model, name in keeps, name in shown, dict(known.get(name, {})))
+        for name, model in models.items()
+    ]
     if sum(not lane.keeps for lane in lanes) <= MANY:
         drop = False
     track = _Track(cut, say, whole, keep_fits)
@@ -215,7 +222,9 @@ def _hopeless(lanes: list[Lane], cut: Split) -> list[Lane]:
         if lane.steps and not lane.failure:
             log_p, gain = lane.scores(cut)
             scores[lane.name] = log_p - gain
-    able = [lane for lane in lanes if lane.name in scores and not lane.stopped and not lane.too_fine]
+    able = [
+        lane for lane in lanes if lane.name in scores and not (lane.stopped or lane.shown or lane.too_fine)
+    ]
     means = [_mean(scores[lane.name], cut).value for lane in able]
     if not means or not math.isfinite(max(means)):
         return []
@@ -226,7 +235,7 @@ def _hopeless(lanes: list[Lane], cut: Split) -> list[Lane]:
             continue
         gap = _mean(scores[lane.name] - ahead, cut)
         enough = gap.freedom >= LEAST_FREEDOM
-        if enough and (gap.value == -math.inf or gap.value < -FAR * gap.error):
+        if enough and (gap.value == -math.inf or gap.value < -max(FAR * gap.error, LEAST_GAP)):
             behind.append(lane)
     return behind
 

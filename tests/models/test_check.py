@@ -15,6 +15,7 @@ from scipy import stats
 from pofx import KDE, Gaussian, GaussianMixture, Histogram, compare, errors, read, worlds
 from pofx.core.density import Density
 from pofx.evaluate import check as check_module
+from pofx.evaluate import judgement
 from pofx.evaluate.calibration import band, pit_counts, rank_counts
 from pofx.evaluate.check import check
 
@@ -135,7 +136,7 @@ LAWFUL = {  # truth, rows, seeds, how the rows are recorded
 @pytest.mark.parametrize("name", LAWFUL)
 def test_the_truth_is_rejected_at_its_level(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_module, "LEAST_DRAWS", 1000)  # right for any number; fewer are faster
-    monkeypatch.setattr(check_module, "LEAST_TOLD", 10**9)  # the classifier keeps its level in its own tests
+    monkeypatch.setattr(judgement, "LEAST_TOLD", 10**9)  # the classifier keeps its level in its own tests
     truth, n, seeds, record = LAWFUL[name]
     results = []
     for seed in range(seeds):

@@ -236,6 +236,8 @@ def check_fitted(
     """
     given, say = Rows(cut.rows.values, cut.rows.columns, 0), progress or (lambda text: None)
     rng = np.random.default_rng(0)
+    if cut.sampled:  # the model has seen more rows than these, and follows them less than a fit to them would
+        model = model._refitted(given.values) or model
     family = bootstrap_of(model, given, rng, say)
     if family is not None:
         found = check_of_family(model, given, family, rng, 0, rule)

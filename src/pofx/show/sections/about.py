@@ -30,7 +30,7 @@ OUTER = (1, 3)  # of these, left out on a narrow screen
 def head(told: Told) -> str:
     """Return the title, and one line that says which rows these are."""
     cut = told.result.split
-    n, d = cut.rows.values.shape
+    n, d = cut.total, len(cut.rows.columns)
     labels = [escape(label(cut.rows.columns.label(j), 30)) for j in range(min(d, 8))]
     names = ", ".join(labels) + (", …" if d > 8 else "")
     fingerprint = getattr(told.result.best.fit_, "fingerprint", None)
@@ -56,6 +56,11 @@ def remarks(result: Comparison) -> list[str]:
     dropped = max(result.split.rows.dropped, getattr(result.data, "dropped", 0))
     if dropped:
         said.append(f"{dropped:,} rows with missing values were left out.")
+    if result.split.sampled:
+        said.append(
+            f"The models were compared on {len(result.split.part):,} of {result.split.total:,} rows, drawn "
+            "at random; the chosen one is fitted to all."
+        )
     if result.split.weights is not None:
         said.append(f"Rows count by their weights, of sum {result.split.weights.sum():,.6g}.")
     return said

@@ -72,7 +72,9 @@ def own_part(result: Comparison, judged: Judged) -> Own:
     assert model is not None
     fit = model.fit_
     state = "" if fit.converged else "It did not converge. "
-    told = [f"Fitted to all {fit.n_rows:,} rows: {state}{fit.message}"]
+    sampled = fit.n_rows < result.split.total
+    whole = f"the {fit.n_rows:,} rows compared" if sampled else f"all {fit.n_rows:,} rows"
+    told = [f"Fitted to {whole}: {state}{fit.message}"]
     if isinstance(model, Stack):
         parts = [
             f"{type(part).__name__} {weight:.2f}"

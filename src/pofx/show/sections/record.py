@@ -30,7 +30,8 @@ def record(told: Told, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "title": told.title,
         "data": {
             "source": told.source,
-            "rows": len(cut.part),
+            "rows": cut.total,
+            "rows_compared": len(cut.part),
             "columns": [cut.rows.columns.label(j) for j in range(len(cut.rows.columns))],
             "rows_dropped": max(cut.rows.dropped, getattr(result.data, "dropped", 0)),
             "sum_of_weights": None if cut.weights is None else float(cut.weights.sum()),

@@ -28,7 +28,5 @@ def doubts(result: Comparison | None) -> bool:
     """Tell whether a comparison carries doubts: a model that failed, or a reason not to trust a number."""
     if result is None:
         return False
-    asked = [
-        entry for entry in result.table if not entry.shown
-    ]  # the others were not asked for
+    asked = [entry for entry in result.table if not entry.shown]  # the others were not asked for
     return any(entry.held_out.failure or entry.held_out.doubts for entry in asked)

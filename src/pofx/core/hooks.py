@@ -107,12 +107,24 @@ class Hooks(Estimator):
         """Return whether the bumps have edges, as bins have, and are not smooth like a Gaussian."""
         return False
 
+    @property
+    def searches(self) -> bool:
+        """Whether a fit chooses among candidates that differ much in cost (:meth:`_narrowed`)."""
+        return False
+
+    def _narrowed(self) -> Density | None:
+        """Return an unfitted clone of this fitted model that chooses only among the candidates that its
+        search left within reach: whatever part of the rows is taken, none of the others could win. ``None``:
+        all of them."""
+        return None
+
     def _refitted(self, x: np.ndarray) -> Density | None:
         """Return this fitted family again, fitted to other rows x (n, d), complete and in data units.
 
-        What the fit chose from data (the number of components, their structure) is held, and a search may begin
-        at the parameters at hand: the rows were drawn from them. ``None``: the family is not described by a few
-        parameters, so that drawing from the fit would not tell how it errs (a bandwidth smooths once more).
+        What the fit chose from data (the number of components, their structure) is held, and a search may
+        begin at the parameters at hand: the rows were drawn from them. ``None``: the family is not described
+        by a few parameters, so that drawing from the fit would not tell how it errs (a bandwidth smooths once
+        more).
         """
         return None
 

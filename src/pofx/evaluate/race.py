@@ -10,6 +10,10 @@ the leader's. To draw level, the rows to come would have to prefer it by more th
 with m rows seen and r to come that is a surprise of FAR √(1 + m / r) standard errors. Should the leader
 itself fall in a later fold, whoever was dropped for its sake and is not that far behind the new one takes its
 remaining fits after all.
+
+A model that searches (a mixture, for the number of its components and their structure) is fitted to all rows
+first where they are many, and its folds choose among what that search left within reach (the hook
+``_narrowed``): what lies farther back than any noise could bring forward need not be tried six times.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ Floats = NDArray[np.float64]
 
 SIDE_BY_SIDE = 2_000_000  # numbers (rows times columns) up to which fits are made at the same time
 MANY = 8  # models up to which every one is held out in every fold
+NARROW = 5_000  # rows from which on a search over all of them narrows those of the folds
 FAR = 5.0  # paired standard errors behind the leader beyond which a model goes no further
 LEAST_GAP = 1e-3  # nats per row that matter, whatever their standard error
 LEAST_FREEDOM = 100.0  # independent rows (or groups) before anybody is dropped
@@ -68,6 +73,7 @@ class Lane:
     failure: str | None = None
     failed_after: float = 0.0  # seconds of the fit that failed
     stopped: bool = False
+    narrowed: Density | None = None  # what the folds choose among, where all rows have been asked before
     whole: Density | Exception | None = None
     whole_texts: tuple[str, ...] = ()
 
@@ -130,6 +136,8 @@ def race(
         drop = False
     track = _Track(cut, say, whole, keep_fits)
     small = cut.rows.values.size <= SIDE_BY_SIDE
+    if len(cut.part) >= NARROW:
+        track.narrow(lanes)
     track.run(lanes, range(cut.folds), drop=drop, more=bool(whole and small))
     while back := [lane for lane in lanes if lane.stopped and lane not in _hopeless(lanes, cut)]:
         for lane in back:
@@ -152,6 +160,19 @@ class _Track:
         self.caught = Caught()
         self.made = self.total = 0
 
+    def narrow(self, lanes: list[Lane]) -> None:
+        """Fit those that search to all rows, and note what their folds may choose among."""
+        for lane in lanes:
+            if not lane.model.searches or lane.failure:
+                continue
+            self.say(f"{lane.name}: all rows, to narrow the search")
+            _, _, done = self._one((lane, self.cut.folds))
+            fitted = done[0]
+            if self.whole is not None:
+                self._take(lane, self.cut.folds, done)
+            if isinstance(fitted, Density):
+                lane.narrowed = fitted._narrowed()
+
     def run(self, lanes: list[Lane], folds: range, *, drop: bool, more: bool) -> None:
         self.total += sum(
             len(folds) - len(lane.steps) + more for lane in lanes
@@ -159,39 +180,60 @@ class _Track:
         side_by_side = self.cut.rows.values.size <= SIDE_BY_SIDE and not any(_shares(lane) for lane in lanes)
         with self.caught.watching():
             for lane, k, done in (map_ordered if side_by_side else map)(
-                self._one, self._due(lanes, folds, more)
+                self._one, self._due(lanes, folds, more, together=side_by_side and not drop)
             ):
                 self._take(lane, k, done)
                 if drop and lane is lanes[-1] and k < folds[-1]:
                     for behind in _hopeless(lanes, self.cut):
                         behind.stopped = True
 
-    def _due(self, lanes: list[Lane], folds: range, more: bool) -> Iterator[tuple[Lane, int]]:
-        """Yield (model, fold), fold by fold, of those that are still there; the fold after the last is all
-        rows. Asked for a little ahead of the results, so some of what is made is not used."""
-        for k in [*folds, *([len(folds)] if more else [])]:
-            for lane in lanes:
-                if lane.failure or lane.stopped or k in lane.steps:
-                    self.total -= k not in lane.steps
-                    if lane is not lanes[-1]:  # with the last the fold is complete
-                        continue
-                else:
-                    self.made += 1
-                    what = "all rows" if k == len(folds) else f"fold {k + 1} of {len(folds)}"
-                    self.say(f"{lane.name}: {what} (fit {self.made} of {max(self.total, self.made)})")
-                yield lane, k
+    def _due(
+        self, lanes: list[Lane], folds: range, more: bool, *, together: bool
+    ) -> Iterator[tuple[Lane, int]]:
+        """Yield (model, fold) of those that are still there; the fold after the last is all rows.
+
+        Fold by fold, and asked for a little ahead of the results, so some of what is made is not used; or,
+        where nobody can be dropped, each model's fits together: beside a slow one there is another then.
+        """
+        every = [*folds, *([len(folds)] if more else [])]
+        order = (
+            [(lane, k) for lane in lanes for k in every]
+            if together
+            else [(lane, k) for k in every for lane in lanes]
+        )
+        for lane, k in order:
+            if (
+                lane.failure
+                or lane.stopped
+                or k in lane.steps
+                or (k == len(folds) and lane.whole is not None)
+            ):
+                self.total -= k not in lane.steps
+                if lane is not lanes[-1]:  # with the last the fold is complete
+                    continue
+            else:
+                self.made += 1
+                what = "all rows" if k == len(folds) else f"fold {k + 1} of {len(folds)}"
+                self.say(f"{lane.name}: {what} (fit {self.made} of {max(self.total, self.made)})")
+            yield lane, k
 
     def _one(self, due: tuple[Lane, int]) -> tuple[Lane, int, Any]:
         lane, k = due
-        if lane.failure or lane.stopped or k in lane.steps:
+        if (
+            lane.failure
+            or lane.stopped
+            or k in lane.steps
+            or (k == self.cut.folds and lane.whole is not None)
+        ):
             return lane, k, None
         texts: list[str] = []
         started = time.monotonic()
         try:
             with self.caught.of(texts):
-                if k == self.cut.folds and self.whole is not None:
-                    return lane, k, (self.whole(lane.model), texts)
-                fitted = self.cut.fit(lane.model, k)
+                if k == self.cut.folds:
+                    whole = self.whole or self.cut.fit
+                    return lane, k, (whole(lane.model), texts)
+                fitted = self.cut.fit(lane.narrowed or lane.model, k)
                 log_p = fitted.log_density(self.cut.test(k))
         except Exception as error:  # a stranger's model may raise anything; a comparison outlives it
             return lane, k, (error, time.monotonic() - started)

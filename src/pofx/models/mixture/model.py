@@ -50,6 +50,7 @@ __all__ = ["GaussianMixture"]
 
 ALL_UP_TO = 10  # columns up to which covariance_type="auto" compares all fourteen structures
 MOST_AUTO = 9  # components that n_components="auto" tries
+WITHIN_REACH = 10.0  # times √n: BIC behind the best on all rows, beyond which no part of them prefers it
 REFIT_TOL = 1e-3  # nats that a refit in a bootstrap may leave: nothing beside what a sample's error costs
 N_INIT, N_INIT_AUTO = 10, 5  # random starts per kind: for one candidate, and for each of many
 
@@ -365,6 +366,25 @@ class GaussianMixture(Use):
             leading=tuple(map(structure, AUTO)) if self.covariance_type == "auto" else (),
             noise=bool(self.noise),
         )
+
+    @property
+    def searches(self) -> bool:
+        """Whether a fit compares many structures."""
+        return self.covariance_type in ("auto", "all") and self.labels_init is None
+
+    def _narrowed(self) -> Self | None:
+        table = [row for row in self.fit_.search or () if row["bic"] is not None and row["regular"]]
+        if not table:
+            return None
+        # A part of the rows changes the difference of two BICs by about √n times the standard deviation of a
+        # row's share in it, which is below one nat for candidates that are close at all.
+        reach = min(row["bic"] for row in table) + WITHIN_REACH * self.fit_.effective_n**0.5
+        near = [row for row in table if row["bic"] <= reach]
+        clone = unfitted(self).set_params(
+            n_components=sorted({row["n_components"] for row in near}),
+            covariance_type=sorted({row["covariance_type"] for row in near}),
+        )
+        return cast("Self", clone)
 
     def _refitted(self, x: np.ndarray) -> Self | None:
         params = self.params_

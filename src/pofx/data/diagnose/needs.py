@@ -44,7 +44,7 @@ def rows_text(log10: float) -> str:
         return f"1e+{log10:.0f}"
     value = 10.0**log10
     if value >= 1e9:
-        return f"{value / 1e9:.2g} billion"
+        return f"{float(f'{value / 1e9:.2g}'):,g} billion"  # 480, not 4.8e+02
     if value < 1e3:
         return f"{math.ceil(value - 1e-9):,}"
     digits = math.floor(log10) - 2

@@ -24,7 +24,7 @@ KINDS = ("density", "corner", "conditional", "residuals", "search", "trace")
     "pofx plot faithful.pofx faithful.csv -o faithful.png",
     "pofx plot world:moons -o moons.svg --fill",
     "pofx plot faithful.pofx faithful.csv --given waiting=60,80 -o eruptions.pdf",
-    "pofx plot faithful.pofx faithful.csv --show waiting --band .95 -o waiting.png",
+    "pofx plot waiting.pofx faithful.csv --band .95 -o waiting.png",
     "pofx plot faithful.pofx faithful.csv --kind residuals -o where.svg",
 )
 @model_argument

@@ -404,7 +404,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*SECTIONS, "words"], default=[*SECTIONS, "words"])
     parser.add_argument("--minutes", type=float, default=60.0, help="of words; the next run goes on there")
     asked = parser.parse_args()
-    store: Numbers = json.loads(STORE.read_text()) if STORE.exists() and not asked.quick else {}
+    store: Numbers = _unpacked(json.loads(STORE.read_text())) if STORE.exists() and not asked.quick else {}
     for name in asked.only:
         started = time.perf_counter()
         scale = 0.1 if asked.quick else 1.0
@@ -421,18 +421,32 @@ def main() -> None:
             "results": results,
         }
         if not asked.quick:
-            STORE.write_text(json.dumps(_slim(store)) + "\n")
+            STORE.write_text(json.dumps(_packed(store)) + "\n")
             PAGE.write_text("\n".join(lines(store)) + "\n", encoding="utf-8")
     print("\n".join(lines(store)))
 
 
-def _slim(value: Any) -> Any:
-    """Numbers to four digits: the page needs no more."""
+def _packed(value: Any) -> Any:
+    """Return the store with one list per number instead of one record per seed, to four digits."""
     if isinstance(value, dict):
-        return {key: _slim(v) for key, v in value.items()}
+        return {key: _packed(v) for key, v in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return {"columns": {key: _packed([record.get(key) for record in value]) for key in value[0]}}
     if isinstance(value, list):
-        return [_slim(v) for v in value]
+        return [_packed(v) for v in value]
     return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _unpacked(value: Any) -> Any:
+    """Return what :func:`_packed` was given."""
+    if isinstance(value, list):
+        return [_unpacked(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"columns"}:
+        return {key: _unpacked(v) for key, v in value.items()}
+    columns = {key: _unpacked(column) for key, column in value["columns"].items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 if __name__ == "__main__":

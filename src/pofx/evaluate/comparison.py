@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.density import Density
 from ..errors import PofxError
-from ..optional import need
-from ..validation import one_of
 from .family import Family
 from .foreign import Foreign
 from .forms import SCHEMA, as_dict, as_html, as_text, frame_records, number
+from .frames import framed
 from .heldout import HeldOut, Split, paired
 from .ranking import Entry
 
@@ -271,9 +270,7 @@ class Comparison:
         columns = {key: [record[key] for record in records] for key in records[0]}
         origin = getattr(self.data, "origin", None) or self.split.rows.columns.container
         usual = origin if origin in ("pandas", "polars", "pyarrow") else "pandas"
-        kind = one_of(kind or usual, "kind", ("pandas", "polars", "pyarrow"))
-        library = need(kind, why=f'to_frame("{kind}") makes one; "pyarrow" needs nothing more')
-        return library.table(columns) if kind == "pyarrow" else library.DataFrame(columns)
+        return framed(columns, kind or usual)
 
 
 def times(nats: float, digits: int = 2) -> str:

@@ -53,7 +53,8 @@ class Replicates:
     z : ndarray (K,)
         Where the curves are looked at.
     counts : ndarray (B + 1, C, K)
-        Rows with u <= z: of each column, and of the rank of the log density last.
+        Rows with u <= z: of each column, and of the rank of the log density last. Of recorded columns not
+        whole numbers.
     energy : ndarray (B + 1,)
         The energy distance's share; empty in a single column.
     n : int
@@ -61,7 +62,7 @@ class Replicates:
     """
 
     z: Floats
-    counts: NDArray[np.int64]
+    counts: Floats
     energy: Floats
     n: int
 
@@ -133,16 +134,15 @@ def replicates(
     edges = [cells(columns, j) for j in range(x.shape[1])]
     plain = replace(columns, container="array")
 
-    def one(b: int) -> tuple[NDArray[np.int64], float]:
+    def one(b: int) -> tuple[Floats, float]:
         own, judge, rows = seeds[b], model, x
         if b:
             if b % 25 == 0:
                 say(f"{type(model).__name__}: sample {b} of {n_boot} from the fit, fitted again")
             rows, judge = again(model, len(x), plain, own)
         drawn = recorded(judge, DRAWS, plain, own)
-        counts = [_counts(_places(judge, j, rows[:, j], edges[j], own), z) for j in range(x.shape[1])] + [
-            _counts(_ranks(judge, rows, drawn, own), z)
-        ]
+        counts = [_column_counts(judge, j, rows[:, j], edges[j], z) for j in range(x.shape[1])]
+        counts.append(_counts(_ranks(judge, rows, drawn, own), z))
         energy = 0.0 if lines is None else sliced_energy(rows[:MOST_SPREAD], drawn[:MOST_SPREAD], lines)
         return np.stack(counts), energy
 
@@ -182,14 +182,19 @@ def recorded(model: Density, n: int, columns: Columns, rng: np.random.Generator)
     return np.asarray(restore(model._sample_rows(model.params_, n, rng), columns), dtype=float)
 
 
-def _places(
+def _column_counts(
     model: Density,
     j: int,
     x: Floats,
     edges: Callable[[Floats], tuple[Floats, Floats]] | None,
-    rng: np.random.Generator,
+    z: Floats,
 ) -> Floats:
-    """Return u of each value of a column: the distribution function, at random within the value's cell."""
+    """Return how many values of a column have a distribution function of at most z, for each z.
+
+    A recorded value is spread evenly over its cell, so that counts are not whole: as often below z as it
+    would be on average, were it placed in the cell at random. The samples are counted alike, and nothing
+    depends on a seed.
+    """
     params = model.params_
     values = dict(model._marginal(params, [j]))
     values.pop("__hyper__", None)
@@ -199,10 +204,15 @@ def _places(
         return np.exp(model._log_cdf(part, part.units.to(at[:, None])[:, 0]))
 
     if edges is None:
-        return cdf(x)
-    distinct, place = np.unique(x, return_inverse=True)
-    low, high = (cdf(ends)[place] for ends in edges(distinct))
-    return np.asarray(low + (high - low) * rng.random(len(x)))
+        return _counts(cdf(x), z)
+    distinct, size = np.unique(x, return_counts=True)
+    low, high = (cdf(ends) for ends in edges(distinct))
+    below = np.concatenate([[0], np.cumsum(size)])
+    at = np.searchsorted(high, z, side="right")  # the first cell that ends beyond z
+    cut = np.minimum(at, len(distinct) - 1)
+    width = high[cut] - low[cut]
+    share = np.clip((z - low[cut]) / np.where(width > 0.0, width, 1.0), 0.0, 1.0)
+    return np.asarray(below[at] + np.where(at < len(distinct), share * size[cut], 0.0))
 
 
 def _ranks(model: Density, x: Floats, drawn: Floats, rng: np.random.Generator) -> Floats:
@@ -215,5 +225,5 @@ def _ranks(model: Density, x: Floats, drawn: Floats, rng: np.random.Generator) -
     return np.asarray((low + rng.random(len(x)) * (high - low + 1)) / (len(heights) + 1))
 
 
-def _counts(u: Floats, z: Floats) -> NDArray[np.int64]:
-    return np.searchsorted(np.sort(u), z, side="right").astype(np.int64)
+def _counts(u: Floats, z: Floats) -> Floats:
+    return np.searchsorted(np.sort(u), z, side="right").astype(float)

@@ -214,7 +214,7 @@ def curve_of(
     name: str,
     method: str,
     z: Floats,
-    counts: NDArray[np.int64],
+    counts: NDArray[Any],
     limits: tuple[Floats, Floats],
     values: Floats,
     p: float | None,
@@ -230,7 +230,7 @@ def curve_of(
     p : float or None
     """
     n, (low, high) = len(values), limits
-    share = counts / n
+    share, counts = counts / n, np.rint(counts).astype(np.int64)
     gaps = share - z
     outside = (share < low - ROUNDING) | (share > high + ROUNDING)  # a curve may be what its band is made of
     # A cut between equal values is a random one: it can be pointed at only if no other is nearly as telling.

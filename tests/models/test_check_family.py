@@ -11,8 +11,10 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from pofx import KDE, Gaussian, GaussianMixture, check, compare, worlds
-from pofx.evaluate.bootstrap import p_value, replicates
+from pofx.evaluate.bootstrap import _column_counts, p_value, replicates
+from pofx.evaluate.calibration import grid
 from pofx.evaluate.check import LEVEL
+from pofx.evaluate.curves import cells
 from pofx.evaluate.verdict import Rule
 from pofx.maths.energy import directions, sliced_energy
 from pofx.validation import rows_to_fit
@@ -76,6 +78,21 @@ def test_the_family_keeps_its_level(decimals: int | None) -> None:
     assert p.shape == (60, 3)
     assert ((p.mean(axis=0) > 0.4) & (p.mean(axis=0) < 0.62)).all()
     assert ((p <= 0.1).mean(axis=0) < 0.22).all()
+
+
+def test_spread_over_cells_is_the_mean_of_random_places() -> None:
+    rng = np.random.default_rng(0)
+    x = np.round(rng.normal(size=(150, 1)), 1)
+    columns, model, z = rows_to_fit(x).columns, Gaussian().fit(x), grid(150)
+    mean, sd = model.mean()[0], np.sqrt(model.covariance()[0, 0])
+    low, high = (stats.norm.cdf(x[:, 0] + side, mean, sd) for side in (-0.05, 0.05))
+    u = low + (high - low) * rng.random((2000, 150))
+    expected = (u[:, :, None] <= z).sum(axis=1).mean(axis=0)
+    counts = _column_counts(model, 0, x[:, 0], cells(columns, 0), z)
+    np.testing.assert_allclose(counts, expected, atol=0.25)
+    plain = _column_counts(model, 0, x[:, 0], None, z)
+    u = stats.norm.cdf(x[:, 0], mean, sd)
+    np.testing.assert_array_equal(plain, (u[:, None] <= z).sum(axis=0))
 
 
 def test_fit_to_the_rows_is_known_to_follow_them() -> None:

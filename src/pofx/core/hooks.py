@@ -118,15 +118,19 @@ class Hooks(Estimator):
         all of them."""
         return None
 
-    def _refitted(self, x: np.ndarray) -> Density | None:
+    @property
+    def parametric(self) -> bool:
+        """Whether a few parameters describe the family, so that drawing from a fit and fitting again tells
+        how the fit errs (a bandwidth would smooth once more); then there is :meth:`_refitted`."""
+        return False
+
+    def _refitted(self, x: np.ndarray) -> Density:
         """Return this fitted family again, fitted to other rows x (n, d), complete and in data units.
 
         What the fit chose from data (the number of components, their structure) is held, and a search may
-        begin at the parameters at hand: the rows were drawn from them. ``None``: the family is not described
-        by a few parameters, so that drawing from the fit would not tell how it errs (a bandwidth smooths once
-        more).
+        begin at the parameters at hand: the rows were drawn from them.
         """
-        return None
+        raise NotImplementedError
 
     def _bytes(self, n: int, d: int) -> int:
         """Return the predicted memory of a fit beyond the rows themselves."""

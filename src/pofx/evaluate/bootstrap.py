@@ -126,7 +126,7 @@ def replicates(
 
     None where the model's family is not described by a few parameters, or cannot be fitted to its samples.
     """
-    if model._refitted(x) is None:
+    if not model.parametric:
         return None
     z = grid(len(x))
     lines = directions(x.shape[1]) if x.shape[1] > 1 else None
@@ -169,11 +169,9 @@ def again(model: Density, n: int, columns: Columns, rng: np.random.Generator) ->
     for _ in range(TRIES):
         rows = recorded(model, n, columns, rng)
         try:
-            fitted = model._refitted(rows)
+            return rows, model._refitted(rows)
         except (np.linalg.LinAlgError, PofxError, FloatingPointError):
             continue
-        assert fitted is not None
-        return rows, fitted
     raise DegenerateError(f"None of {TRIES} samples drawn from {model!r:.80} can be fitted.")
 
 

@@ -161,7 +161,7 @@ def check(
         if family is not None:
             found = check_of_family(model, given, family, rng, random_state, rule, everything=everything)
             return _with_memory(found, model, given, seen if seen or not everything else given, rng)
-        if too_long(model, given) and model._refitted(given.values) is not None:
+        if model.parametric and too_long(model, given):
             most = min(most, max(1000, int(FEW_OF_MANY * n_given)))
             case = "new"
             notes[
@@ -236,14 +236,16 @@ def check_fitted(
     """
     given, say = Rows(cut.rows.values, cut.rows.columns, 0), progress or (lambda text: None)
     rng = np.random.default_rng(0)
-    if cut.sampled:  # the model has seen more rows than these, and follows them less than a fit to them would
-        model = model._refitted(given.values) or model
+    if (
+        cut.sampled and model.parametric
+    ):  # the model has seen more rows than these, and follows them less than a fit to them would
+        model = model._refitted(given.values)
     family = bootstrap_of(model, given, rng, say)
     if family is not None:
         found = check_of_family(model, given, family, rng, 0, rule)
         return found if name is None else replace(found, model=name)
     n = len(given.values)
-    if not fits and (n < MOST_TOLD / FEW_OF_MANY or model._refitted(given.values[:MOST_TOLD]) is None):
+    if not fits and (n < MOST_TOLD / FEW_OF_MANY or not model.parametric):
         raise UnsupportedError(f"{name or model}: the fits of the folds were not kept.")
     chosen = np.zeros(n, dtype=bool)
     chosen[np.arange(n) if n <= MOST_TOLD else rng.choice(n, MOST_TOLD, replace=False)] = True

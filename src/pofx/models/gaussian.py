@@ -255,9 +255,12 @@ class Gaussian(Density):
             search=tuple(search) if self.n_factors is None else None,
         )
 
-    def _refitted(self, x: np.ndarray) -> Self | None:
-        if self.shrinkage is not None or self.covariance_type == "factor":
-            return None
+    @property
+    def parametric(self) -> bool:
+        """Whether the fit is plain maximum likelihood: neither shrunk nor a choice of factors."""
+        return self.shrinkage is None and self.covariance_type != "factor"
+
+    def _refitted(self, x: np.ndarray) -> Self:
         again = unfitted(self)
         units, columns = self.params_.units, self.params_.columns
         z = units.to(x)

@@ -386,14 +386,14 @@ class GaussianMixture(Use):
         )
         return cast("Self", clone)
 
-    def _refitted(self, x: np.ndarray) -> Self | None:
+    @property
+    def parametric(self) -> bool:
+        """Whether the fitted mixture is plain maximum likelihood: without noise, prior and factors."""
+        plain = not self.noise and self.prior is None
+        return plain and not structure(self.params_.covariance_type).name.startswith("factors")
+
+    def _refitted(self, x: np.ndarray) -> Self:
         params = self.params_
-        if (
-            self.noise
-            or self.prior is not None
-            or structure(params.covariance_type).name.startswith("factors")
-        ):
-            return None
         values = climbed(params, params.units.to(x), tol=REFIT_TOL, max_iter=int(self.max_iter))
         again = unfitted(self)
         again._adopt(Params(values, params.units, params.columns), Fit.given())

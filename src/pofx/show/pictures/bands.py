@@ -24,7 +24,7 @@ from pofx.core.density import Density
 from pofx.errors import PofxError, UnsupportedError
 from pofx.show.figure import Band
 from pofx.show.pictures.counts import SEED
-from pofx.show.pictures.parts import draws, kept_rows
+from pofx.show.pictures.parts import kept_rows
 from pofx.threads import map_ordered, one_blas_thread
 
 __all__ = ["band_of"]
@@ -115,7 +115,7 @@ def _of_refits(
     n = float(model.fit_.effective_n)
     m = int(min(n, max(MOST_DRAWN, ROWS_PER_PARAMETER * model.n_parameters_)))
     rng = np.random.default_rng(SEED)
-    if getattr(model, "missing", None) == "marginal" or model._refitted(draws(model, m)) is None:
+    if getattr(model, "missing", None) == "marginal" or not model.parametric:
         raise UnsupportedError(
             f"The errors of this {type(model).__name__} are not known, so band= cannot be drawn. KDE, "
             "Histogram, Gaussian and GaussianMixture have bands (without prior, noise, shrinkage, factors, "
@@ -129,7 +129,7 @@ def _of_refits(
             again = model._refitted(rows)
         except (PofxError, np.linalg.LinAlgError):
             return None  # a component shrank onto few rows
-        return None if again is None else part(again).log_density(grid) - log_p
+        return part(again).log_density(grid) - log_p
 
     with one_blas_thread():
         found = [d for d in map_ordered(deviation, rng.spawn(N_BOOT)) if d is not None]

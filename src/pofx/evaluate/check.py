@@ -33,7 +33,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..validation import Rows, rng_from, rows_to_fit, whole_number
 from .bootstrap import recorded
 from .checked import Check
-from .curves import MOST_TOLD, CalibrationCurve, Given
+from .curves import MOST_TOLD, CalibrationCurve
 from .foreign import Foreign, is_foreign
 from .heldout import Split, split
 from .judgement import LEVEL, Judgement
@@ -172,7 +172,7 @@ def check(
     if n_given > most:
         chosen = np.sort(rng.choice(n_given, most, replace=False))
     draws = min(max(LEAST_DRAWS, 4 * len(chosen)), MOST_DRAWS, max(1000, MOST_ENTRIES // d))
-    cut = split(Given(given), folds=folds, random_state=rng) if case == "seen" else None
+    cut = split(given, folds=folds, random_state=rng) if case == "seen" else None
     if cut is None:
         pieces = iter([(model, given.values[chosen])])
     else:
@@ -236,9 +236,8 @@ def check_fitted(
     """
     given, say = Rows(cut.rows.values, cut.rows.columns, 0), progress or (lambda text: None)
     rng = np.random.default_rng(0)
-    if (
-        cut.sampled and model.parametric
-    ):  # the model has seen more rows than these, and follows them less than a fit to them would
+    if cut.sampled and model.parametric:
+        # The model has seen more rows than these, and follows them less than a fit to them would.
         model = model._refitted(given.values)
     family = bootstrap_of(model, given, rng, say)
     if family is not None:

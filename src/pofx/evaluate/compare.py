@@ -22,7 +22,7 @@ from .foreign import Foreign, as_density
 from .heldout import HeldOut, held_out, is_given, named
 from .race import Lane
 from .ranking import Criteria, ranked
-from .splits import Part, Split, split
+from .splits import Split, split
 from .stacking import NAME as STACK
 from .stacking import stacked
 
@@ -349,16 +349,15 @@ def _criteria(model: Density, cut: Split) -> Criteria:
         k = model.n_parameters_
     except (PofxError, NotImplementedError):
         return Criteria(why_not="it does not count its parameters")
-    rows = Part(cut.rows, np.ones(len(cut.part), dtype=bool))
     w = np.ones(len(cut.part)) if cut.weights is None else cut.weights
-    log_likelihood = float(w @ model.log_density(rows))
+    log_likelihood = float(w @ model.log_density(cut.rows))
     if not math.isfinite(log_likelihood):
         return Criteria(why_not="it calls a row of its own fit impossible")
     bic = -2.0 * log_likelihood + k * math.log(w.sum())
     icl = None
     if cut.weights is None and hasattr(model, "icl"):
         try:
-            icl = float(model.icl(rows))
+            icl = float(model.icl(cut.rows))
         except PofxError:
             icl = None
     return Criteria(bic, icl)

@@ -19,7 +19,6 @@ from .calibration import Band, band, pit_counts, rank_counts
 
 __all__ = [
     "CalibrationCurve",
-    "Given",
     "Tally",
     "cells",
     "comparable",
@@ -113,16 +112,6 @@ class CalibrationCurve:
             "sentence": self.sentence,
             "curve": arrays,
         }
-
-
-class Given:
-    """Rows as a model may read them, with what is known of their columns."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-
-    def __pofx_rows__(self) -> Rows:
-        return self._rows
 
 
 class Tally:
@@ -260,7 +249,7 @@ def curve_of(
 
 def log_density(model: Density, x: Floats) -> Floats:
     """Return the log density of rows (n, d) in the order of the model's columns."""
-    return model.log_density(Given(Rows(x, model.params_.columns, 0)))
+    return model.log_density(Rows(x, model.params_.columns))
 
 
 def comparable(one: Floats, other: Floats) -> tuple[Floats, Floats]:
@@ -280,7 +269,7 @@ def _distribution_function(model: Density, j: int) -> Callable[[Floats], Floats]
         columns = part.params_.columns
 
         def cdf(x: Floats) -> Floats:
-            return part.cdf(Given(Rows(x[:, None], columns, 0)))
+            return part.cdf(Rows(x[:, None], columns))
 
         cdf(part.params_.units.shift)
     except (UnsupportedError, NotImplementedError):

@@ -23,7 +23,7 @@ from ..core.density import Density
 from ..errors import ParameterError
 from .foreign import Foreign, as_density, is_foreign
 from .race import Lane, Step, n_parameters, race
-from .splits import Part, Split, split
+from .splits import Split, split
 from .spread import Mean, Spread, t_quantile
 from .ties import FINE, TieGain
 
@@ -310,7 +310,7 @@ def _as_it_stands(name: str, model: Density, cut: Split) -> HeldOut:
         if isinstance(model, Foreign):
             model = Foreign(model.model, cut.rows.columns)
         log_p = np.full(len(cut.part), math.nan)
-        log_p[cut.tested] = model.log_density(Part(cut.rows, cut.tested))
+        log_p[cut.tested] = model.log_density(cut.some(cut.tested))
     except Exception as error:  # as in a fold
         return replace(record, failure=str(error) or type(error).__name__)
     return replace(record, log_density=log_p, models=(model,) * cut.folds)

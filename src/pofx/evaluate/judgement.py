@@ -11,7 +11,7 @@ from ..core.density import Density
 from ..validation import Columns, Rows
 from .checked import Check
 from .classifier import classifier_test
-from .curves import Given, Tally
+from .curves import Tally
 from .extras import extras_of
 from .mass import Mass
 from .verdict import RULE, Rule, overlap_of
@@ -45,7 +45,7 @@ class Judgement:
         """Let a model judge rows (n, d)."""
         self.tally.add(judge, rows, self.rng)
         self.judges.append((judge, rows))
-        self.overlaps.append((len(rows), overlap_of(judge, Given(Rows(rows, judge.params_.columns, 0)))))
+        self.overlaps.append((len(rows), overlap_of(judge, Rows(rows, judge.params_.columns))))
 
     def result(
         self,

@@ -85,7 +85,7 @@ class Mass:
 def total_mass(model: Density, rng: np.random.Generator) -> Mass | None:
     """Estimate the total mass; None in more than 20 columns, and where no proposal could be made."""
     from ..models.mixture import GaussianMixture
-    from .curves import Given, log_density
+    from .curves import log_density
 
     d = len(model.params_.columns)
     if d > MOST_COLUMNS:
@@ -95,9 +95,7 @@ def total_mass(model: Density, rng: np.random.Generator) -> Mass | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            about = GaussianMixture(range(1, 5), covariance_type="full", tol=1e-2).fit(
-                Given(Rows(drawn, plain, 0))
-            )
+            about = GaussianMixture(range(1, 5), covariance_type="full", tol=1e-2).fit(Rows(drawn, plain))
     except PofxError:
         return None
     x, log_q = _proposed(about.weights_, about.means_, about.covariances_, rng)

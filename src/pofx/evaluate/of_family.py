@@ -16,7 +16,7 @@ from ..validation import Columns, Rows
 from .bootstrap import Replicates, again, p_value, recorded, replicates
 from .checked import Check
 from .classifier import classifier_test
-from .curves import Given, curve_of, log_density
+from .curves import curve_of, log_density
 from .extras import extras_of
 from .judgement import LEAST_TOLD, LEVEL, names_of
 from .verdict import Rule, overlap_of
@@ -110,7 +110,7 @@ def check_of_family(
         draws=len(drawn),
         level=LEVEL,
         p_values=p_values,
-        overlap=overlap_of(model, Given(given)),
+        overlap=overlap_of(model, given),
         notes=(),
         random_state=random_state,
         rule=rule,

@@ -13,7 +13,7 @@ from ..core.density import Density
 from ..core.estimator import unfitted
 from ..errors import DataError, PofxError, PofxWarning, UnsupportedError
 from ..validation import Columns, Fingerprint, Rows, rows_to_fit, rows_to_query
-from .curves import Given, log_density
+from .curves import log_density
 from .foreign import Foreign
 from .heldout import Split
 
@@ -29,7 +29,7 @@ def rows_of(model: Density, X: Any) -> Rows:
     trained = model.params_.columns
     missing = getattr(model, "missing", "error")
     rows = rows_to_fit(X, missing="error" if missing == "marginal" else missing)
-    values = rows_to_query(Given(rows), trained, who=type(model).__name__)
+    values = rows_to_query(rows, trained, who=type(model).__name__)
     theirs = rows.columns
     if theirs.names is not None and trained.names is not None:
         theirs = theirs.select([theirs.names.index(name) for name in trained.names])
@@ -76,7 +76,7 @@ def _is_fit_of(model: Density, given: Rows) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            again = unfitted(model).fit(Given(given))
+            again = unfitted(model).fit(given)
             few = np.linspace(0, len(given.values) - 1, min(100, len(given.values))).astype(int)
             if model.kind == "none":
                 one, other = (rows_to_fit(m.sample(10, random_state=0)).values for m in (model, again))

@@ -23,7 +23,7 @@ from .aside import codes_of, take_out, times_of
 from .spread import Spread
 from .ties import Steps
 
-__all__ = ["Part", "Split", "split"]
+__all__ = ["Split", "split"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -76,30 +76,24 @@ class Split:
         """Return the numbers of the rows that fit ``k`` is asked about."""
         return np.flatnonzero(self.part == k) if self.pairs is None else self.pairs[k][1]
 
-    def train(self, k: int) -> Part:
-        """Return the rows that fit ``k`` sees."""
-        return Part(self.rows, self.trained(k))
+    def some(self, chosen: NDArray[Any]) -> Rows:
+        """Return some of the rows; names, dtypes and recorded precision stay those of all."""
+        return Rows(self.rows.values[chosen], self.rows.columns)
 
-    def test(self, k: int) -> Part:
+    def train(self, k: int) -> Rows:
+        """Return the rows that fit ``k`` sees."""
+        return self.some(self.trained(k))
+
+    def test(self, k: int) -> Rows:
         """Return the rows that fit ``k`` is asked about."""
-        return Part(self.rows, self.asked(k))
+        return self.some(self.asked(k))
 
     def fit(self, model: Density, k: int | None = None) -> Density:
         """Return a clone fitted to the rows that fit ``k`` sees, or to all of them."""
         chosen = np.arange(len(self.part)) if k is None else self.trained(k)
         w = None if self.weights is None else self.weights[chosen]
         clone: Density = unfitted(model)
-        return clone.fit(Part(self.rows, chosen), sample_weight=w)
-
-
-class Part:
-    """Some of the rows as a model may read them; names, dtypes and recorded precision stay those of all."""
-
-    def __init__(self, rows: Rows, chosen: NDArray[Any]) -> None:
-        self._rows = Rows(rows.values[chosen], rows.columns, 0, None)
-
-    def __pofx_rows__(self) -> Rows:
-        return self._rows
+        return clone.fit(self.some(chosen), sample_weight=w)
 
 
 def split(

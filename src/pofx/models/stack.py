@@ -183,7 +183,7 @@ class Stack(Density):
         weigh = None if (w == 1.0).all() else w
         logs = np.empty((len(x), len(self.models)))
         for k in range(folds):
-            seen, asked = _Given(x[part != k], data), _Given(x[part == k], data)
+            seen, asked = (Rows(x[at], data.columns) for at in (part != k, part == k))
             for m, model in enumerate(self.models):
                 clone = unfitted(model)
                 clone.set_params(weight_kind="frequency")
@@ -356,13 +356,3 @@ def _checked_weights(weights: Any, m: int) -> Floats:
             f"weights must be {m} numbers >= 0 with sum 1, one for each model; got {weights!r:.80}."
         )
     return w
-
-
-class _Given:
-    """Some of the rows as a model may read them."""
-
-    def __init__(self, values: np.ndarray, data: Data) -> None:
-        self._rows = Rows(values, data.columns)
-
-    def __pofx_rows__(self) -> Rows:
-        return self._rows

@@ -162,7 +162,7 @@ def _is_decimals(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready for a fit.
+    """Rows ready for a fit; a model reads them like any others.
 
     Attributes
     ----------
@@ -176,6 +176,9 @@ class Rows:
     columns: Columns
     dropped: int = 0
     kept: np.ndarray | None = None
+
+    def __pofx_rows__(self) -> Rows:
+        return self
 
 
 @dataclass(frozen=True)

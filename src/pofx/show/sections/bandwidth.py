@@ -13,7 +13,6 @@ from pofx.core.density import Density
 from pofx.core.estimator import unfitted
 from pofx.errors import PofxError, PofxWarning
 from pofx.evaluate.compare import Comparison, Entry
-from pofx.evaluate.curves import Given
 from pofx.show.figure import Axis, Band, Curve, Figure, Panel
 from pofx.validation import Rows
 
@@ -122,4 +121,4 @@ def _scored(result: Comparison, fit: Density, k: int, rows: NDArray[np.intp], fa
     wider = factor**2 * h if h.ndim == 2 else factor * h  # a matrix is a covariance
     model = result.split.fit(unfitted(fit).set_params(bandwidth=wider.tolist()), k)
     values = Rows(result.split.rows.values[rows], result.split.rows.columns, 0)
-    return np.asarray(model.log_density(Given(values)) - result.split.steps.gain(model).nats)
+    return np.asarray(model.log_density(values) - result.split.steps.gain(model).nats)

@@ -280,6 +280,31 @@ def test_hopeless_models_are_dropped_and_nothing_else_changes(rows: np.ndarray) 
     assert not any(entry.held_out.dropped for entry in small.table)
 
 
+def test_a_trial_on_few_rows_spares_the_folds_of_who_is_hopeless() -> None:
+    x = np.asarray(WORLD.sample(3000, random_state=3))
+    many = bandwidths(12)
+    result = pofx.compare(many, x, rivals=False, truth=WORLD)
+    tried = [entry for entry in result.table if entry.held_out.on_trial]
+    assert len(tried) >= 4
+    assert "dropped after a trial on 300 rows: " in str(result)
+    for entry in tried:  # the folds would have said so too
+        assert entry.kl is None
+        alone = pofx.compare({entry.name: many[entry.name]}, x, rivals=False)[entry.name]
+        full = paired(alone.held_out, result[result.leader_name].held_out)
+        assert full.value < -5 * full.error
+    assert result.fitted(tried[0].name).fit_.n_rows == 3000  # who wants it all the same
+    pofx.figure(result)
+
+
+def test_what_more_rows_may_still_mend_is_not_lost_on_trial() -> None:
+    """A narrow KDE is hopeless with 400 rows of a wide world, and wins with all."""
+    x = np.random.default_rng(0).uniform(size=(4000, 1)) * 50.0
+    x = np.floor(x) + 0.1 * (x - np.floor(x))  # fifty narrow steps
+    rivals = {f"wide {i}": pofx.KDE(5.0 + i) for i in range(MANY)}
+    result = pofx.compare({"narrow": pofx.KDE(0.02), **rivals}, x, rivals=False)
+    assert result.best_name == "narrow"
+
+
 def test_who_was_dropped_for_a_leader_that_falls_comes_back() -> None:
     """The first leader knows the rows of the first fold by heart and calls another row impossible."""
     x = np.random.default_rng(0).normal(size=(600, 1))

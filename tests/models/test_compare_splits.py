@@ -21,6 +21,7 @@ from sklearn.model_selection import (
 
 import pofx
 from pofx.errors import DataError, ParameterError
+from pofx.evaluate.heldout import paired
 from pofx.evaluate.splits import split
 from pofx.evaluate.spread import Spread
 
@@ -255,3 +256,32 @@ def test_intervals_under_groups_cover(rows: np.ndarray) -> None:
         missed += not low <= 0.0 <= high
     assert 0.92 <= held / 400 <= 0.98
     assert missed / 400 > 0.3
+
+
+# ---------------------------------------------------------------- where no interval can be given
+
+
+def test_a_mean_that_a_few_rows_decide_has_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    light, heavy = rng.normal(size=500), rng.standard_t(1.5, size=500) ** 2
+    steady, shaky = Spread().mean(light), Spread().mean(heavy)
+    assert steady.doubt == ""
+    assert steady.interval()[0] < 0.0 < steady.interval()[1]
+    assert shaky.error > 0.0
+    assert "a few rows decide it" in shaky.doubt
+    assert np.isnan(shaky.interval()).all()
+    assert Spread().mean(heavy[:40]).doubt == ""  # too few to tell
+    assert Spread().mean(np.zeros(100)).interval() == (0.0, 0.0)
+
+
+def test_a_comparison_says_where_heavy_tails_leave_no_interval() -> None:
+    rows = pofx.worlds.student_t().sample(1000, random_state=1)
+    result = pofx.compare([pofx.Gaussian(), pofx.KDE("silverman")], rows)
+    gap = paired(result["KDE(bandwidth='silverman')"].held_out, result["Gaussian"].held_out)
+    assert gap.doubt
+    behind = next(entry for entry in result.table if entry.name != result.leader_name)
+    assert any("has no interval" in doubt for doubt in behind.held_out.doubts)
+    assert "95 % interval" not in result.headline
+    pofx.figure(result)
+    gain = result.to_dict()["gain_over_gaussian"]
+    assert gain is None or (gain["low"] is None and gain["no_interval_because"])

@@ -27,18 +27,22 @@ MOST_JUDGED = 60  # columns
 
 @dataclass(frozen=True)
 class Gain:
-    """What one model gains on another: nats per unseen row, with the 95 % interval of Student's t."""
+    """What one model gains on another: nats per unseen row, with the 95 % interval of Student's t; NaN where
+    there is none, for the reason in ``doubt``."""
 
     nats: float
     standard_error: float
     low: float
     high: float
+    doubt: str = ""
 
     @property
     def words(self) -> str:
         """The gain as a factor: "1.8 times as likely (95 % interval 1.6 to 2.0)"."""
         if not math.isfinite(self.standard_error):
             return f"{times(self.nats)} times as likely"
+        if self.doubt:
+            return f"{times(self.nats)} times as likely (no interval, as {self.doubt})"
         for digits in (2, 3, 4):  # as many as tell the ends of the interval from its middle
             low, middle, high = (times(nats, digits) for nats in (self.low, self.nats, self.high))
             if len({low, middle, high}) == 3:
@@ -177,7 +181,7 @@ class Comparison:
         found = paired(self[self.best_name].held_out, self[self.baseline].held_out)
         if not math.isfinite(found.value):
             return None
-        return Gain(found.value, found.error, *found.interval())
+        return Gain(found.value, found.error, *found.interval(), found.doubt)
 
     @property
     def headline(self) -> str:

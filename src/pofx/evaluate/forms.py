@@ -186,6 +186,7 @@ def as_dict(result: Comparison) -> dict[str, Any]:
             "standard_error": _finite(gain.standard_error),
             "low": _finite(gain.low),
             "high": _finite(gain.high),
+            "no_interval_because": gain.doubt or None,
         },
         "rows": cut.total,
         "rows_compared": len(cut.part),

@@ -79,7 +79,8 @@ class HeldOut:
     kind : {"exact", "bound", "estimate", "none"}
         What the log densities mean.
     dropped : str or None
-        After which fold the model went no further, and why.
+        After which fold the model went no further, and why; one that was hopeless on trial has the scores of
+        that, of few rows.
     predicted_bytes : int
         The memory that a fit to all rows takes beyond them, by the model's own account.
     """
@@ -100,6 +101,11 @@ class HeldOut:
     kind: str = "exact"
     dropped: str | None = None
     predicted_bytes: int = 0
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it was dropped before the first fold (:mod:`pofx.evaluate.trial`)."""
+        return self.dropped is not None and self.fits == 0
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -284,6 +290,11 @@ def _record(lane: Lane, cut: Split) -> HeldOut:
     )
     if lane.failure:
         return record
+    if lane.stopped and lane.trial and not steps:
+        log_p = np.full(len(cut.part), math.nan)
+        log_p[lane.trial.asked] = lane.trial.scores
+        told = f"after a trial on {lane.trial.n:,} rows"
+        return replace(record, log_density=log_p, dropped=told)
     log_p, gain = lane.scores(cut)
     ties = tuple(step.tie for step in steps)
     return replace(

@@ -11,6 +11,9 @@ with m rows seen and r to come that is a surprise of FAR √(1 + m / r) standard
 itself fall in a later fold, whoever was dropped for its sake and is not that far behind the new one takes its
 remaining fits after all.
 
+Before the first fold the models are tried on few rows, and who is hopeless there is not fitted to the folds
+at all (:mod:`pofx.evaluate.trial`).
+
 A model that searches (a mixture, for the number of its components and their structure) is fitted to all rows
 first where they are many, and its folds choose among what that search left within reach (the hook
 ``_narrowed``): what lies farther back than any noise could bring forward need not be tried six times.
@@ -31,10 +34,12 @@ from ..core.density import Density
 from ..core.fitting import Fit
 from ..errors import PofxError, UnsupportedError
 from ..threads import map_ordered
+from . import trial
 from .caught import Caught
 from .splits import Split
 from .spread import Mean
 from .ties import TieGain
+from .trial import Trial
 
 __all__ = ["FAR", "MANY", "SIDE_BY_SIDE", "Lane", "Step", "race"]
 
@@ -73,6 +78,7 @@ class Lane:
     failure: str | None = None
     failed_after: float = 0.0  # seconds of the fit that failed
     stopped: bool = False
+    trial: Trial | None = None
     narrowed: Density | None = None  # what the folds choose among, where all rows have been asked before
     whole: Density | Exception | None = None
     whole_texts: tuple[str, ...] = ()
@@ -138,12 +144,17 @@ def race(
     small = cut.rows.values.size <= SIDE_BY_SIDE
     if len(cut.part) >= NARROW:
         track.narrow(lanes)
+    if drop:
+        track.tries(lanes)
     track.run(lanes, range(cut.folds), drop=drop, more=bool(whole and small))
-    while back := [lane for lane in lanes if lane.stopped and lane not in _hopeless(lanes, cut)]:
+    while True:
+        out = _out(lanes, cut)
+        back = [lane for lane in lanes if lane.stopped and lane not in out]
+        if not back:
+            return lanes
         for lane in back:
             lane.stopped = False
         track.run(back, range(cut.folds), drop=False, more=bool(whole and small))
-    return lanes
 
 
 class _Track:
@@ -172,6 +183,25 @@ class _Track:
                 self._take(lane, self.cut.folds, done)
             if isinstance(fitted, Density):
                 lane.narrowed = fitted._narrowed()
+
+    def tries(self, lanes: list[Lane]) -> None:
+        """Try those that do not search on few rows, and stop who is hopeless there."""
+        rows = trial.plan(self.cut)
+        if rows is None:
+            return
+        side_by_side = self.cut.rows.values.size <= SIDE_BY_SIDE and not any(_shares(lane) for lane in lanes)
+
+        def one(lane: Lane) -> tuple[Lane, Trial | None]:
+            with self.caught.of([]):  # what it warns of, the folds will say
+                return lane, trial.tried(lane.model, self.cut, *rows)
+
+        able = [lane for lane in lanes if not lane.model.searches]
+        self.say(f"{len(able)} models: a trial on {len(rows[0]):,} rows")
+        with self.caught.watching():
+            for lane, found in (map_ordered if side_by_side else map)(one, able):
+                lane.trial = found
+        for lane in _hopeless_on_trial(lanes, self.cut):
+            lane.stopped = True
 
     def run(self, lanes: list[Lane], folds: range, *, drop: bool, more: bool) -> None:
         self.total += sum(
@@ -280,6 +310,32 @@ def _hopeless(lanes: list[Lane], cut: Split) -> list[Lane]:
         if enough and (gap.value == -math.inf or gap.value < -max(FAR * gap.error, LEAST_GAP)):
             behind.append(lane)
     return behind
+
+
+def _hopeless_on_trial(lanes: list[Lane], cut: Split) -> list[Lane]:
+    """Return the models that were so far behind the leader of the trials that they need not be fitted."""
+    able = [
+        lane for lane in lanes if lane.trial and not (lane.trial.too_fine or lane.failure or lane.shown)
+    ]
+    if not able:
+        return []
+    leader = max((lane.trial for lane in able if lane.trial), key=lambda found: float(found.scores.mean()))
+    lost = []
+    for lane in lanes:
+        if lane.keeps or lane.trial is None:
+            continue
+        gap = trial.behind(lane.trial, leader, cut)
+        if gap.freedom >= LEAST_FREEDOM and gap.value < -max(trial.FAR * gap.error, LEAST_GAP):
+            lost.append(lane)
+    return lost
+
+
+def _out(lanes: list[Lane], cut: Split) -> list[Lane]:
+    """Return who stays out: hopeless in the folds, or on trial where no fold was asked."""
+    return [
+        *_hopeless(lanes, cut),
+        *(lane for lane in _hopeless_on_trial(lanes, cut) if not lane.steps),
+    ]
 
 
 def _mean(values: Floats, cut: Split) -> Mean:

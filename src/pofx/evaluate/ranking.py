@@ -129,7 +129,8 @@ def ranked(
         close = gap is None or gap.value >= -gap.error  # False where either is NaN
         if role in ("baseline", "truth") or record.dropped:
             close = False
-        kl = None if truth is None or record is truth or record.failure else paired(truth, record)
+        known = truth is not None and record is not truth and not (record.failure or record.on_trial)
+        kl = paired(truth, record) if truth is not None and known else None
         entries.append(
             Entry(
                 _told(record, leader, gap),
@@ -149,12 +150,19 @@ def ranked(
 
 
 def _told(record: HeldOut, leader: HeldOut, gap: Mean | None) -> HeldOut:
-    """Return the record with why it was dropped, told against who leads in the end."""
+    """Return the record with why it was dropped, told against who leads in the end, and what is to be said of
+    the difference."""
+    if gap is not None and gap.doubt:
+        doubt = f"what it loses to {leader.name} has no interval, and its error is too small, as {gap.doubt}"
+        record = replace(record, doubts=(*record.doubts, doubt))
     if record.dropped is None or gap is None:
         return record
     finite = math.isfinite(gap.value)
     behind = f"{-gap.value:.3f} ± {gap.error:.3f} nats per row" if finite else "infinitely many nats"
-    return replace(record, dropped=f"{record.dropped}: {behind} behind {leader.name} on the same rows")
+    how = "which was fitted to all" if record.on_trial else "on the same rows"
+    return replace(
+        record, dropped=f"{record.dropped}: {behind} behind {leader.name}{', ' * record.on_trial or ' '}{how}"
+    )
 
 
 def _of_another_kind(

@@ -31,7 +31,7 @@ from pofx.data.diagnose.finding import (
 )
 from pofx.data.diagnose.marks import Marks
 
-__all__ = ["Far", "far_out", "hill_shape", "tail_findings", "tail_shape"]
+__all__ = ["Far", "far_out", "hill_shape", "outer_shape", "tail_findings", "tail_shape"]
 
 FEWEST = 10  # rows; quartiles of fewer say nothing
 FENCE = 3.0  # interquartile ranges beyond the quartiles
@@ -139,6 +139,13 @@ def _tail(z: np.ndarray) -> tuple[float, int] | None:
     excess = z[n - length :] - z[n - length - 1]
     excess = excess[excess > 0]
     return None if len(excess) < FEWEST else (tail_shape(excess), len(excess))
+
+
+def outer_shape(z: np.ndarray) -> float:
+    """Return the shape of the upper tail of ascending values, drawn towards 0.5 as ten rows of that shape
+    would (the prior of Vehtari et al. 2024); −inf where the tail has no length."""
+    found = _tail(z)
+    return -math.inf if found is None else (found[1] * found[0] + 10.0 * 0.5) / (found[1] + 10.0)
 
 
 def _heavy(z: np.ndarray) -> tuple[float, float] | None:

@@ -61,8 +61,8 @@ def comparison(result: Comparison) -> Figure:
     more = len(result.table) - len(entries)
     said = (
         f"Mean held-out log density of each model less that of {result.leader_name}, by paired differences "
-        f"over {n:,.6g} rows: thick lines are one standard error, thin ones 95 % intervals; at the right the "
-        "mean itself with its standard error. Grey: what cannot win. "
+        f"over {n:,.6g} rows: thick lines are one standard error, thin ones 95 % intervals, where "
+        "there are any; at the right the mean itself with its standard error. Grey: what cannot win. "
     )
     rest = f" {more} models further behind are not shown." if more else ""
     candidates = sum(not entry.shown for entry in result.table)
@@ -93,10 +93,11 @@ def _intervals(
     leader = result[result.leader_name].held_out
     for k, entry in enumerate(entries):
         if entry.name != result.leader_name and math.isfinite(entry.difference_error):
-            error = entry.difference_error
-            ends[k] = (
-                paired(entry.held_out, leader).interval() if mass > 0.9 else (x[k] - error, x[k] + error)
-            )
+            found = paired(entry.held_out, leader)
+            if mass < 0.9:
+                ends[k] = x[k] - found.error, x[k] + found.error
+            elif not found.doubt:  # else there is none
+                ends[k] = found.interval()
     label = "95 %" if mass > 0.9 else "one standard error"
     return Intervals(x, y, ends[:, 0], ends[:, 1], mass, label, role=role)
 

@@ -29,8 +29,8 @@ __all__ = ["Mean", "Spread", "mean_of", "t_quantile"]
 Floats = NDArray[np.float64]
 
 FEWEST = 50  # parts from which on their tails are looked at
-HEAVY, DOUBTFUL = 0.7, 0.5  # shapes of a tail: from 0.5 on there is no variance; estimates of it scatter
-MUCH, LARGE = 0.5, 0.1  # shares that one part may have in the sum of squares, alone and with a doubtful tail
+HEAVY = 0.5  # shape of a tail from which on there is no variance
+LARGE, MUCH = 0.1, 0.5  # shares that one part may have in the sum of squares: with such a tail, with any
 MOST_CORRELATED = 0.97  # the first autocorrelation counts as at most this (Andrews and Monahan 1992)
 
 
@@ -57,7 +57,7 @@ class Mean:
         share = float(squares.max()) / total if total > 0.0 else 0.0
         ascending = np.sort(self.parts)
         shape = max(outer_shape(ascending), outer_shape(-ascending[::-1]))
-        if not (shape > HEAVY or share > MUCH or (shape > DOUBTFUL and share > LARGE)):
+        if not (share > MUCH or (shape > HEAVY and share > LARGE)):
             return ""
         largest = f"one has {100 * share:.0f} % of the variance"
         return f"a few rows decide it: {largest}, the tail's shape is {shape:.1f}"

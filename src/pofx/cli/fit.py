@@ -114,7 +114,7 @@ def fit(
     _save(fitted, output, force=force)
     say(f"{type(fitted).__name__}: {fitted.fit_}")
     if fitted.fit_.calibration is not None:
-        say(f"alarms {fitted.fit_.calibration.sentence}")
+        say(fitted.fit_.calibration.sentence)
     say(f"wrote {output}")
     if as_json:
         emit(json_text(_record(fitted, result, seed, output)))
@@ -132,9 +132,7 @@ def _save(model: Density, output: str, *, force: bool) -> None:
         say(f"note: {text}")
 
 
-def _one(
-    model: Density, asked: Asked, calibration: str, seed: int, *, in_blocks: bool
-) -> Density:
+def _one(model: Density, asked: Asked, calibration: str, seed: int, *, in_blocks: bool) -> Density:
     from pofx.errors import DataError
     from pofx.evaluate.calibrate import calibrate
 
@@ -151,7 +149,12 @@ def _one(
             return fitted
         try:
             return calibrate(
-                fitted, table, method=calibration, sample_weight=table.weights, random_state=seed, progress=step
+                fitted,
+                table,
+                method=calibration,
+                sample_weight=table.weights,
+                random_state=seed,
+                progress=step,
             )
         except DataError as error:  # too few rows to leave some out
             say(f"no calibration: {error}")

@@ -454,8 +454,9 @@ class Density(Hooks):
     def rarity(self, X: Any, *, own: bool = False, n: int = 10_000, random_state: Any = 0) -> Rarity:
         """Return how rare each row is: the probability mass that is less dense, with its standard error.
 
-        A model that carries a calibration (:func:`pofx.calibrate`; ``pofx fit`` makes one) ranks the rows among
-        rows held out: whatever the model, at most a share alpha of rows like those has ``rarity <= alpha``.
+        A model that carries a calibration (:func:`pofx.calibrate`; ``pofx fit`` makes one) ranks the rows
+        among rows held out: whatever the model, at most a share alpha of rows like those has
+        ``rarity <= alpha``.
         Any other model ranks them among its own draws, and is right as far as the model is.
 
         Parameters

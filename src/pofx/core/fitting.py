@@ -95,8 +95,8 @@ class Fit:
     ``n_rows`` counts the rows of positive weight, ``n_dropped`` those dropped for missing values, and
     ``effective_n`` is the sum of the weights (Kish's size for importance weights). ``fingerprint`` is that of
     the rows (:func:`pofx.data.fingerprint.fingerprint`), those of weight zero included; None where parameters
-    were given, and in files of versions that did not keep it. ``calibration`` is what ``rarity`` ranks new rows
-    by, where :func:`pofx.calibrate` made one; it is no part of what makes two records equal.
+    were given, and in files of versions that did not keep it. ``calibration`` is what ``rarity`` ranks new
+    rows by, where :func:`pofx.calibrate` made one; it is no part of what makes two records equal.
     """
 
     converged: bool

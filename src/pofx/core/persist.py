@@ -156,7 +156,9 @@ def _decode_calibration(
     if not isinstance(how, str) or type(parts) is not int or not 0 < parts <= len(arrays):
         raise FileError("The file's calibration has a field of the wrong type.")
     scores, weights = (
-        tuple(np.asarray(arrays[f"calibration.{k}.{name}"], dtype=float) for k in range(parts)) if there else ()
+        tuple(np.asarray(arrays[f"calibration.{k}.{name}"], dtype=float) for k in range(parts))
+        if there
+        else ()
         for name, there in (("scores", True), ("weights", data["weighed"]))
     )
     return Calibration(scores, tuple(judges), weights or None, how)

@@ -94,7 +94,7 @@ class Calibration:
         return len(self.scores) == 1
 
     def level(self, alpha: float) -> float:
-        """Return the largest rarity <= alpha that a row can have, 0 where there is none: the expected rate."""
+        """Return the largest rarity <= alpha that a row can have, 0 for none: the expected rate of alarms."""
         return float(np.floor(alpha * (self.size + 1.0) * (1.0 + 1e-12))) * self.least
 
     def rarity(self, model: Density, x: Floats) -> Rarity:
@@ -110,8 +110,8 @@ class Calibration:
     def sentence(self) -> str:
         """What the promise rests on."""
         rows = f"{self.size:,.0f} row{'s' * (self.size != 1)} {self.how}"
-        rest = "" if self.exact else " (measured; the theorem for several judges says about 2α)"
-        return f"calibrated on {rows}: an alarm at α is false with probability α at most{rest}"
+        rest = "" if self.exact else ", as measured (for several judges the theorem says 2α)"
+        return f"Calibrated on {rows}: an alarm at α is false with probability at most α{rest}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for a record; the log densities and the judges are left out."""

@@ -1,4 +1,4 @@
-"""Cells that hold no number in a column of numbers: the other rows are read all the same, and these are named.
+"""Cells that hold no number in a column of numbers: other rows are read all the same, and these are named.
 
 For a fit such a cell is an error, for nobody knows what it stands for. Where rows are only asked about, it
 concerns its own row alone.
@@ -55,7 +55,7 @@ def reasons(
         if not gaps[i].any():
             continue
         missing, odd = [], []
-        for j in np.flatnonzero(gaps[i]):
+        for j in np.flatnonzero(gaps[i]).tolist():
             cell = row[at[j]].strip()
             if cell in marks or _is_finite(cell):  # a number that marks a missing value, as asked
                 missing.append(labels[j])

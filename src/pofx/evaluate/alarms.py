@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln
 
 from ..core.density import Density
 from ..core.rarity import Rarity
-from ..errors import DataError, ParameterError, PofxWarning, UnsupportedError
+from ..errors import ParameterError, PofxWarning, UnsupportedError
+from ..maths.counts import count_quantile
 from ..validation import Columns, Rows, real_number, rows_to_query
 from .calibrate import as_model, wrapped
 from .foreign import Foreign, is_foreign
@@ -152,8 +152,8 @@ class Alarms:
         else:
             like = "if the model is right"
         head = (
-            f"{_count(self.found, 'alarm')} at α = {self.alpha:g} in {_count(scored, 'row')}; expected at most "
-            f"{self.expected:.3g} {like} (up to {self.most:,} in 95 of 100 samples)"
+            f"{_count(self.found, 'alarm')} at α = {self.alpha:g} in {_count(scored, 'row')}; expected at "
+            f"most {self.expected:.3g} {like} (up to {self.most:,} in 95 of 100 samples)"
         )
         lines = [f"{head}: {'more than chance' if self.beyond_chance else 'no more than chance'}."]
         if n > scored:
@@ -213,7 +213,9 @@ def alarms(
     """
     model = wrapped(model, X) if is_foreign(model) else as_model(model)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "X has columns that", PofxWarning)  # they are kept beside the answer
+        warnings.filterwarnings(
+            "ignore", "X has columns that", PofxWarning
+        )  # they are kept beside the answer
         x = rows_to_query(X, model.params_.columns, who=type(model).__name__, missing="keep")
     return judge_rows(model, x, X, alpha, why=why, own=own, random_state=random_state)
 
@@ -231,8 +233,8 @@ def judge_rows(
 ) -> Alarms:
     """Return the alarms of checked rows x (n, d), NaN or infinite where an entry cannot be used.
 
-    ``reasons`` says for each row why, where more is known of it than that a value is missing; ``data`` are the
-    rows as they came.
+    ``reasons`` says for each row why, where more is known of it than that a value is missing; ``data`` are
+    the rows as they came.
     """
     alpha = real_number(alpha, "alpha", above=0.0, below=1.0)
     if model.kind == "none":
@@ -242,13 +244,15 @@ def judge_rows(
     if calibration is not None and calibration.level(alpha) == 0.0:
         raise ParameterError(
             f"alpha = {alpha:g} needs {math.ceil(1 / alpha) - 1:,} calibration rows; there are "
-            f"{calibration.size:,.0f}, so that no row is known to be rarer than {calibration.least:.2g}. Give "
-            "that or a larger alpha, more rows to the fit, or ask for the model's own rarity (own=True)."
+            f"{calibration.size:,.0f}, so no row is known to be rarer than {calibration.least:.2g}. Take a "
+            "larger alpha, fit more rows, or ask for the model's own rarity (own=True)."
         )
     columns = model.params_.columns
     said = list(reasons) if reasons is not None else reasons_of(x, columns)
     complete = np.isfinite(x).all(axis=1) & np.array([not reason for reason in said], dtype=bool)
-    usable = np.isfinite(x).any(axis=1) & ~np.isinf(x).any(axis=1) if model._meets_gaps() else complete
+    usable = complete
+    if model._meets_gaps():  # the log density of what there is of a row
+        usable = np.asarray(np.isfinite(x).any(axis=1) & ~np.isinf(x).any(axis=1))
     log_p, share, error = (np.full(len(x), np.nan) for _ in range(3))
     log_p[usable] = model._log_density_rows(model.params_, x[usable])
     found = _rarity(model, x[complete], own=own, n=draws, random_state=random_state)
@@ -261,15 +265,8 @@ def judge_rows(
         told = [""] * len(x)
         for i, text in zip(np.flatnonzero(alarm), blamed(model, x[alarm], log_p[alarm]), strict=True):
             told[i] = text
-    n = int(complete.sum())
-    expected, most = _expected(n, alpha, None if calibration is None else calibration.size)
-    if calibration is not None:
-        promise = calibration.sentence
-    else:
-        promise = (
-            f"not calibrated: an alarm at α is a row that {type(model).__name__} itself calls so rare; the rate "
-            "is α if the model is right, and unknown if not"
-        )
+    n, m = int(complete.sum()), None if calibration is None else calibration.size
+    rate = alpha if calibration is None else calibration.level(alpha)
     return Alarms(
         log_p,
         share,
@@ -280,12 +277,28 @@ def judge_rows(
         probability,
         told,
         alpha,
-        expected,
-        most,
-        promise[0].upper() + promise[1:],
+        rate * n,
+        count_quantile(n, CHANCE, rate=rate, m=m) if n else 0,
+        _promise(model, own),
         calibration is not None,
-        type(model).__name__,
+        _name(model),
         data,
+    )
+
+
+def _name(model: Density) -> str:
+    return str(model.params_.made_by) if isinstance(model, Foreign) else type(model).__name__
+
+
+def _promise(model: Density, own: bool) -> str:
+    """Return what the rate of alarms rests on, as a sentence without its end."""
+    calibration = model.fit_.calibration
+    if calibration is not None and not own:
+        return calibration.sentence
+    why = "Not calibrated" if calibration is None else "The model's own rarity, as asked"
+    return (
+        f"{why}: an alarm at α is a row that {_name(model)} itself calls so rare; the rate is α if the model "
+        "is right, and unknown if not"
     )
 
 
@@ -308,9 +321,7 @@ def _rarity(model: Density, x: Floats, *, own: bool, n: int, random_state: Any) 
     return model.rarity(Rows(x, model.params_.columns), own=own, n=n, random_state=random_state)
 
 
-def _components(
-    model: Density, x: Floats, usable: Bools
-) -> tuple[NDArray[np.int64] | None, Floats | None]:
+def _components(model: Density, x: Floats, usable: Bools) -> tuple[NDArray[np.int64] | None, Floats | None]:
     """Return each row's likeliest component and its probability, where the model has components."""
     asked: Any = model.model if isinstance(model, Foreign) else model
     if not (hasattr(asked, "predict") and hasattr(asked, "predict_proba")):
@@ -320,26 +331,6 @@ def _components(
         rows = x[usable] if asked is not model else Rows(x[usable], model.params_.columns)
         label[usable], probability[usable] = asked.predict(rows), asked.predict_proba(rows).max(axis=1)
     return label, probability
-
-
-def _expected(n: int, alpha: float, m: float | None) -> tuple[float, int]:
-    """Return the expected number of alarms in n rows, and the 95 % quantile of their number.
-
-    Given the m calibration rows the rate of an exact calibration is Beta(k, m + 1 − k), k = floor(alpha (m + 1)):
-    the k-th smallest of m uniform numbers. The number of alarms is then beta-binomial.
-    """
-    if n == 0:
-        return 0.0, 0
-    j = np.arange(n + 1.0)
-    log_p = gammaln(n + 1.0) - gammaln(j + 1.0) - gammaln(n - j + 1.0)
-    if m is None:
-        rate = alpha
-        log_p += j * math.log(alpha) + (n - j) * math.log1p(-alpha)
-    else:
-        k = math.floor(alpha * (m + 1.0) * (1.0 + 1e-12))
-        rate = k / (m + 1.0)
-        log_p += betaln(j + k, n - j + m + 1.0 - k) - betaln(k, m + 1.0 - k)
-    return rate * n, int(np.searchsorted(np.cumsum(np.exp(log_p)), CHANCE))
 
 
 def _filled(values: NDArray[Any], there: Bools) -> list[Any]:

@@ -56,9 +56,9 @@ def calibrate(
     new : bool
         Rank new rows among X by the model itself: nothing is fitted, and the promise is a theorem at alpha.
     method : {"auto", "cross", "split"}
-        "cross": each row is held out once, in ``folds`` folds, and every row calibrates. "split": one clone is
-        fitted without the rows of one fold, and these calibrate; a theorem at alpha, with a fifth of the rows.
-        "auto": "cross" up to 10,000 rows, "split" beyond.
+        "cross": each row is held out once, in ``folds`` folds, and every row calibrates. "split": one clone
+        is fitted without the rows of one fold, and these calibrate: fewer, but the promise is a theorem at
+        alpha. "auto": "cross" up to 10,000 rows, "split" beyond.
     folds : int
     groups : column or (n,), optional
         Rows of one group are held out together. The promise is then one for rows of new groups.
@@ -71,7 +71,8 @@ def calibrate(
     Returns
     -------
     Density
-        ``fit_.calibration`` holds the calibration; ``save`` writes it with the model. Another ``fit`` drops it.
+        ``fit_.calibration`` holds the calibration; ``save`` writes it with the model, another ``fit`` drops
+        it.
 
     Raises
     ------
@@ -105,8 +106,8 @@ def calibrate(
         return _on_new(model, X, sample_weight)
     if known and is_given(model):
         raise UnsupportedError(
-            f"{type(model).__name__} was given, not fitted: there is nothing to fit without some of the rows. "
-            "Its own rarity needs no calibration if it is the truth; else say new=True."
+            f"{type(model).__name__} was given, not fitted: there is nothing to fit without some of the "
+            "rows. Its own rarity needs no calibration if it is the truth; else say new=True."
         )
     cut = split(
         X,
@@ -130,8 +131,10 @@ def calibrate(
 def calibrated_by(
     result: Comparison, *, method: str = "auto", progress: Callable[[str], None] | None = None
 ) -> Density:
-    """Return the best model of a comparison with a calibration, by the fits of the comparison's own folds where
-    they were kept, else by new ones; a model that was given, as it is. ``method`` is that of :func:`calibrate`.
+    """Return the best model of a comparison with a calibration; a model that was given, as it is.
+
+    The judges are the fits of the comparison's own folds where they were kept, else new ones. ``method`` is
+    that of :func:`calibrate`.
     """
     model, cut = result.best, result.split
     if is_given(model):

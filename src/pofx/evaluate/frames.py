@@ -18,7 +18,7 @@ __all__ = ["beside", "framed"]
 KINDS = ("pandas", "polars", "pyarrow")
 
 
-def framed(columns: Mapping[str, Sequence[Any]], kind: str | None) -> Any:
+def framed(columns: Mapping[str, Any], kind: str | None) -> Any:
     """Return columns of numbers, texts or None as a DataFrame.
 
     Parameters
@@ -69,19 +69,17 @@ def beside(data: Any, columns: Mapping[str, Sequence[Any]], kind: str | None) ->
     clash = [name for name in columns if name in (frame_names(data) or ())]
     if clash:
         raise DataError(f"The rows have a column {listed(clash)} already; rename it to keep both.")
-    if type(data).__module__.partition(".")[0] == "pandas" and kind in (None, "pandas"):
-        out = data.copy()
-        for name, values in columns.items():
-            out[name] = _for_pandas(values)
-        return out
+    if kind is not None:
+        data = getattr(nw.from_native(data, eager_only=True), _METHODS[one_of(kind, "kind", KINDS)])()
+    if type(data).__module__.partition(".")[0] == "pandas":
+        return data.assign(**{name: _for_pandas(values) for name, values in columns.items()})
     frame = nw.from_native(data, eager_only=True)
     native = nw.get_native_namespace(frame)
-    new = [nw.new_series(name, list(values), _dtype(values), backend=native) for name, values in columns.items()]
-    made = frame.with_columns(*new)
-    return made.to_native() if kind is None else getattr(made, f"to_{_METHODS[kind]}")()
+    new = [nw.new_series(name, list(v), _dtype(v), backend=native) for name, v in columns.items()]
+    return frame.with_columns(*new).to_native()
 
 
-_METHODS = {"pandas": "pandas", "polars": "polars", "pyarrow": "arrow"}
+_METHODS = {"pandas": "to_pandas", "polars": "to_polars", "pyarrow": "to_arrow"}
 
 
 def _kind(values: Sequence[Any]) -> type:

@@ -2,9 +2,9 @@
 
     log p(x_j | x_rest) = log p(x) − log p(x_rest),
 
-and p(x_rest) is the marginal of the others. Log densities of columns in different units cannot be compared, so
-each is held against what is usual: its median over draws of the model. A value wrong in one column makes that
-column unlikely given the rest, and hardly another, unless few columns tell much about each other.
+and p(x_rest) is the marginal of the others. Log densities of columns in different units cannot be compared,
+so each is held against what is usual: its median over draws of the model. A value that is wrong makes its own
+column unlikely given the rest, and others too where they tell much about it: the lowest comes first.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def shortfalls(model: Density, x: Floats, log_p: Floats) -> Floats:
 
 
 def blamed(model: Density, x: Floats, log_p: Floats) -> list[str]:
-    """Return for each row x (n, d) in alarm its least likely columns in words: "waiting −7.1, eruptions −1.3"."""
+    """Return for each row x (n, d) its least likely columns in words: "waiting −7.1, eruptions −1.3"."""
     if not len(x):
         return []
     columns = model.params_.columns

@@ -93,7 +93,7 @@ def scored_csv(
 
 
 def _cell(value: Any) -> str:
-    """Return a number so that reading it gives the same float, a truth as a word, nothing for None and NaN."""
+    """Return a number so that reading it gives the same float, a truth as a word, "" for None and NaN."""
     if value is None or value != value:
         return ""
     if isinstance(value, bool):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+FITS = {"auto": 5, "cross": 5, "split": 1, "none": 0}  # beside the one, by what alarms rest on
 IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
 
 
@@ -99,7 +100,7 @@ def fit(
     if asked.missing == "marginal":
         set_marginal(models.values())
     if plan:
-        folds = how.folds if model == "auto" else 0
+        folds = how.folds if model == "auto" else FITS[calibration]
         return print_plan("fit", asked, list(models.values()), folds=folds, as_json=as_json)
     if output is None or output == "-":
         raise click.UsageError("fit writes a model file: name it, as in -o model.pofx.")

@@ -85,7 +85,7 @@ def calibrate(
     --------
     >>> import pofx
     >>> rows = pofx.worlds.moons().sample(300, random_state=0)
-    >>> model = pofx.calibrate(pofx.GaussianMixture(4), rows)
+    >>> model = pofx.calibrate(pofx.KDE(), rows)
     >>> model.fit_.calibration.size
     300.0
     >>> rarity, error = model.rarity([[0.0, 9.0]])
@@ -142,7 +142,7 @@ def calibrated_by(
     alone = _alone(cut, one_of(method, "method", METHODS))
     kept = result.best_entry.held_out.models
     if len(kept) == cut.folds:
-        judges = list(enumerate(kept))[: 1 if alone else None]
+        judges = list(enumerate(kept))[-1 if alone else 0 :]
     else:
         judges = _judges(model, cut, one_judge=alone, say=progress or (lambda text: None))
     return _with(model, _calibration(judges, cut))
@@ -210,11 +210,11 @@ def _refuse_others(model: Density, cut: Split) -> None:
 def _judges(
     model: Density, cut: Split, *, one_judge: bool, say: Callable[[str], None]
 ) -> list[tuple[int, Density]]:
-    """Return for the folds (of which the first will do for one judge) a fit to the rows that it does not hold
-    out."""
+    """Return for each fold a fit to the rows that it does not hold out; for one judge, for the last alone,
+    which sees the most rows where they are held out in time."""
     again = model._narrowed() or model
     found = []
-    for k in range(1 if one_judge else cut.folds):
+    for k in range(cut.folds - 1 if one_judge else 0, cut.folds):
         say(f"{type(model).__name__}: judge {k + 1}, fitted without {len(cut.asked(k)):,} rows")
         found.append((k, cut.fit(again, k)))
     return found
@@ -223,7 +223,7 @@ def _judges(
 def _calibration(judges: Sequence[tuple[int, Density]], cut: Split) -> Calibration:
     scores, weights = [], []
     for k, judge in judges:
-        asked = cut.asked(k)
+        asked = np.flatnonzero(cut.part == k)  # once each, also where a splitter holds rows out twice
         asked = asked[~np.isnan(cut.rows.values[asked]).any(axis=1)]  # rarity is one of complete rows
         log_p = judge._log_density_rows(judge.params_, cut.rows.values[asked])
         order = np.argsort(log_p, kind="stable")
@@ -232,6 +232,7 @@ def _calibration(judges: Sequence[tuple[int, Density]], cut: Split) -> Calibrati
     if not sum(len(s) for s in scores):
         raise DataError("No row is complete, so none calibrates: rarity is one of rows without gaps.")
     together = ", whole groups together" if cut.spread.groups is not None else ""
+    together += ", each by a fit to earlier rows" if cut.spread.order is not None else ""
     how = f"held out in {len(judges)} folds{together}" if len(judges) > 1 else f"held out{together}"
     return Calibration(
         tuple(scores),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pofx.data.diagnose import diagnose as diagnose
     from pofx.data.read import read as read
     from pofx.data.table import Table as Table
+    from pofx.evaluate.alarms import alarms as alarms
+    from pofx.evaluate.calibrate import calibrate as calibrate
     from pofx.evaluate.check import check as check
     from pofx.evaluate.compare import compare as compare
     from pofx.evaluate.differ import differ as differ
@@ -46,6 +48,8 @@ _PLACES = {
     "Stack": "pofx.models.stack:Stack",
     "Table": "pofx.data.table:Table",
     "Transformed": "pofx.core.transformed:Transformed",
+    "alarms": "pofx.evaluate.alarms:alarms",
+    "calibrate": "pofx.evaluate.calibrate:calibrate",
     "check": "pofx.evaluate.check:check",
     "check_model": "pofx.core.laws:check_model",
     "compare": "pofx.evaluate.compare:compare",
@@ -70,6 +74,8 @@ __all__ = [
     "Table",
     "Transformed",
     "__version__",
+    "alarms",
+    "calibrate",
     "check",
     "check_model",
     "compare",

@@ -29,6 +29,7 @@ _ADVICE = (
     (r',? (?:or )?missing="keep" keeps them as NaN', ""),
     (r'\bmissing="(\w+)"', r"--missing \1"),
     (r'\bweight_kind="(\w+)"', r"--weight-kind \1"),
+    (r"\bown=True", "--own"),
     (r"\bheader=False", "--no-header"),
     (r"\bheader=True", "--header"),
     (r"\b(columns|drop|na|weights)=\[([^\]\n]*)\]", None),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+FITS = {"auto": 5, "cross": 5, "split": 1, "none": 0}  # beside the one, by what alarms rest on
 IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
 
 
@@ -55,6 +56,14 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
 )
 @judging_options
 @model_options
+@click.option(
+    "--calibration",
+    type=click.Choice(["auto", "cross", "split", "none"]),
+    default="auto",
+    show_default=True,
+    help="What alarms rest on: every row held out once (cross), or a fifth of the rows by one further fit "
+    "(split; auto beyond 10,000 rows).",
+)
 @weight_kind_option
 @seed_option
 @json_option
@@ -67,6 +76,7 @@ def fit(
     model: str,
     how: How,
     given: Mapping[str, str],
+    calibration: str,
     weight_kind: str | None,
     seed: int,
     as_json: bool,
@@ -77,7 +87,9 @@ def fit(
     """Fit a model to the rows of DATA and write it to a file.
 
     Rows with missing values are left out and counted; a mixture can use what they have. --json prints the
-    record of the fit. A Gaussian is fitted to large files block by block, in little memory.
+    record of the fit. A Gaussian is fitted to large files block by block, in little memory, and then carries
+    no calibration. Others carry one, which is what pofx score --alarm rests on: fits that have not seen some
+    of the rows, and what they say of those.
     """
     if model == "auto" and given:
         raise click.UsageError(f"--{next(iter(given))} needs --model: which one is it for?")
@@ -88,7 +100,7 @@ def fit(
     if asked.missing == "marginal":
         set_marginal(models.values())
     if plan:
-        folds = how.folds if model == "auto" else 0
+        folds = how.folds if model == "auto" else FITS[calibration]
         return print_plan("fit", asked, list(models.values()), folds=folds, as_json=as_json)
     if output is None or output == "-":
         raise click.UsageError("fit writes a model file: name it, as in -o model.pofx.")
@@ -97,11 +109,13 @@ def fit(
     if model == "auto":
         result, table = judge(models, asked, seed=seed, how=how)
         show(verdict(result, table).rstrip("\n"))
-        fitted = result.best
+        fitted = _calibrated(result, calibration)
     else:
-        fitted = _one(models[""], asked, in_blocks=model in IN_BLOCKS)
+        fitted = _one(models[""], asked, calibration, seed, in_blocks=model in IN_BLOCKS)
     _save(fitted, output, force=force)
     say(f"{type(fitted).__name__}: {fitted.fit_}")
+    if fitted.fit_.calibration is not None:
+        say(fitted.fit_.calibration.sentence)
     say(f"wrote {output}")
     if as_json:
         emit(json_text(_record(fitted, result, seed, output)))
@@ -119,14 +133,48 @@ def _save(model: Density, output: str, *, force: bool) -> None:
         say(f"note: {text}")
 
 
-def _one(model: Density, asked: Asked, *, in_blocks: bool) -> Density:
+def _one(model: Density, asked: Asked, calibration: str, seed: int, *, in_blocks: bool) -> Density:
+    from pofx.errors import DataError
+    from pofx.evaluate.calibrate import calibrate
+
     blocks = asked.blocks() if in_blocks and asked.is_large() else None
     with progress() as step:
         if blocks is not None:
+            if calibration != "none":
+                say("no calibration: the file is read in blocks; --alarm will rest on the model's own word")
             return model.fit(_watched(blocks, step))
         table = asked.read()
         step(type(model).__name__)
-        return model.fit(table, sample_weight=table.weights)
+        fitted = model.fit(table, sample_weight=table.weights)
+        if calibration == "none":
+            return fitted
+        try:
+            return calibrate(
+                fitted,
+                table,
+                method=calibration,
+                sample_weight=table.weights,
+                random_state=seed,
+                progress=step,
+            )
+        except DataError as error:  # too few rows to leave some out
+            say(f"no calibration: {error}")
+            return fitted
+
+
+def _calibrated(result: Comparison, calibration: str) -> Density:
+    """Return the best of a comparison with the calibration that its folds give."""
+    from pofx.errors import DataError
+    from pofx.evaluate.calibrate import calibrated_by
+
+    if calibration == "none":
+        return result.best
+    try:
+        with progress() as step:
+            return calibrated_by(result, method=calibration, progress=step)
+    except DataError as error:
+        say(f"no calibration: {error}")
+        return result.best
 
 
 def _watched(blocks: Any, step: Any) -> Blocks:
@@ -170,6 +218,7 @@ def _record(model: Density, result: Comparison | None, seed: int, output: str) -
         "notes": fit.notes,
         "search": fit.search,
         "comparison": None if result is None else result.to_dict(),
+        "calibration": None if fit.calibration is None else fit.calibration.to_dict(),
         "seed": seed,
         "output": output,
     }

@@ -28,7 +28,7 @@ def print_plan(
     n, columns, dropped, in_blocks = _size(asked, verb, models)
     reading = (time.monotonic() - started) * (3 if in_blocks else 1)  # passes over the rows
     d = len(columns)
-    fitted = [_planned(model, verb, n, d, folds) for model in models]
+    fitted = [_planned(model, verb, n, d, 0 if in_blocks else folds) for model in models]
     rows = 0 if in_blocks else 8 * n * d * 3  # read, checked, in unit space
     seconds = reading + sum(record["seconds"] or 0.0 for record in fitted)
     if verb == "diagnose":
@@ -93,7 +93,7 @@ def _size(asked: Asked, verb: str, models: Sequence[Density]) -> tuple[int, list
 def _planned(model: Density, verb: str, n: int, d: int, folds: int) -> dict[str, Any]:
     name = type(model).__name__
     fits = {"score": 0, "check": folds + 1}.get(verb, folds + 1)
-    share = (folds - 1) / folds if folds else 1.0
+    share = (folds - 1) / folds if folds > 1 else 1.0
     one = _seconds_of_fit(model, n * share, d)
     seconds = None
     if one is not None:

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from .fold import block_rows, survey
 from .hooks import Hooks
 from .params import Params
 from .units import Units
+
+if TYPE_CHECKING:
+    from .rarity import Rarity
 
 __all__ = ["Density"]
 
@@ -447,6 +450,47 @@ class Density(Hooks):
         log_p = self._log_density_rows(params, rows)
         log_q = other._log_density_rows(other.params_, np.ascontiguousarray(rows[:, order]))
         return _monte_carlo(log_p - log_q)
+
+    def rarity(self, X: Any, *, own: bool = False, n: int = 10_000, random_state: Any = 0) -> Rarity:
+        """Return how rare each row is: the probability mass that is less dense, with its standard error.
+
+        A model that carries a calibration (:func:`pofx.calibrate`; ``pofx fit`` makes one) ranks the rows
+        among rows held out: whatever the model, at most a share alpha of rows like those has
+        ``rarity <= alpha``.
+        Any other model ranks them among its own draws, and is right as far as the model is.
+
+        Parameters
+        ----------
+        X : rows, as for ``fit``
+        own : bool
+            The model's own rarity, although it carries a calibration.
+        n : int
+            How many draws the model's own rarity rests on, where it has no closed form.
+        random_state : int, Generator or RandomState
+            Seed of these draws.
+
+        Returns
+        -------
+        Rarity
+            ``rarity`` in (0, 1] and ``standard_error``, arrays of shape (n,). Of m calibration rows or draws
+            the rarity is at least 1 / (m + 1).
+
+        Raises
+        ------
+        DataError
+            For rows that are incomplete: what is known of them is a density of other columns.
+
+        References
+        ----------
+        Vovk, Gammerman and Shafer 2005, *Algorithmic Learning in a Random World*.
+        """
+        from .rarity import own_rarity
+
+        params, n = self.params_, whole_number(n, "n", least=1)
+        x = rows_to_query(X, params.columns, who=type(self).__name__)
+        if self.fit_.calibration is not None and not own:
+            return self.fit_.calibration.rarity(self, x)
+        return own_rarity(self, self._log_density_rows(params, x), n=n, rng=rng_from(random_state))
 
     def hdr(self, mass: float, *, n: int = 10_000, random_state: Any = 0) -> Any:
         """Return the highest-density region that holds ``mass``: its log-density level, and in one

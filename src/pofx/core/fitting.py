@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
+
+if TYPE_CHECKING:
+    from .rarity import Calibration
 
 __all__ = ["Certificate", "Fit", "Outcome"]
 
@@ -92,7 +95,8 @@ class Fit:
     ``n_rows`` counts the rows of positive weight, ``n_dropped`` those dropped for missing values, and
     ``effective_n`` is the sum of the weights (Kish's size for importance weights). ``fingerprint`` is that of
     the rows (:func:`pofx.data.fingerprint.fingerprint`), those of weight zero included; None where parameters
-    were given, and in files of versions that did not keep it.
+    were given, and in files of versions that did not keep it. ``calibration`` is what ``rarity`` ranks new
+    rows by, where :func:`pofx.calibrate` made one; it is no part of what makes two records equal.
     """
 
     converged: bool
@@ -107,6 +111,7 @@ class Fit:
     seconds: float
     certificate: Certificate | None = None
     fingerprint: str | None = None
+    calibration: Calibration | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def given(cls) -> Fit:
@@ -114,8 +119,10 @@ class Fit:
         return cls(True, "Parameters were given, not fitted.", 0, (), (), None, 0, 0, 0.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for the manifest of a saved model."""
-        return asdict(self)
+        """Return plain data for the manifest of a saved model; the calibration is encoded beside it."""
+        data = asdict(replace(self, calibration=None))
+        del data["calibration"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fit:
@@ -126,7 +133,7 @@ class Fit:
         ParameterError
             Where a field has another type than a fit gives it.
         """
-        later = {"certificate", "fingerprint"}  # fields that older files do not have
+        later = {"certificate", "fingerprint", "calibration"}  # what older files lack, or hold elsewhere
         known = {f.name: data[f.name] for f in fields(cls) if f.name not in later}
         search, fingerprint = known["search"], data.get("fingerprint")
         right = (

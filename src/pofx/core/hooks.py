@@ -87,6 +87,11 @@ class Hooks(Estimator):
         """Return the entropy in unit space where there is a closed form."""
         return None
 
+    def _rarity(self, params: Params, log_p: np.ndarray) -> np.ndarray | None:
+        """Return P(log p(Y) <= log_p), Y a draw, of log densities (n,) in unit space, where there is a closed
+        form for it."""
+        return None
+
     def _kl(self, params: Params, other: Density) -> float | None:
         """Return KL(self || other) where there is a closed form for this pair."""
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..validation import Columns
 from .density import Density
 from .fitting import Fit
 from .params import Params
+from .rarity import Calibration
 from .units import Units
 
 __all__ = ["decode", "encode"]
@@ -38,6 +40,8 @@ def encode(model: Density) -> tuple[dict[str, Any], Arrays]:
         "params": _encode_params(params, "params.", arrays),
         "fit": fit.to_json(),
     }
+    if fit.calibration is not None:
+        manifest["calibration"] = _encode_calibration(fit.calibration, arrays)
     return manifest, arrays
 
 
@@ -55,6 +59,9 @@ def decode(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray], resolv
         fit = Fit.from_json(manifest["fit"])
         model._check()
         model._check_values(params, len(params.units))
+        if "calibration" in manifest:
+            calibration = _decode_calibration(manifest["calibration"], params.columns, arrays, resolve)
+            fit = replace(fit, calibration=calibration)
     except ParameterError as error:
         raise FileError(f"The file describes an impossible model: {error!s:.500}") from error
     except PofxError:
@@ -111,6 +118,50 @@ def _plain(value: Any, name: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UnsupportedError(f"Parameter {name!r} is a {type(value).__name__}, which no model file can hold.")
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def _encode_calibration(calibration: Calibration, arrays: Arrays) -> dict[str, Any]:
+    for k, scores in enumerate(calibration.scores):
+        arrays[f"calibration.{k}.scores"] = scores
+        if calibration.weights is not None:
+            arrays[f"calibration.{k}.weights"] = calibration.weights[k]
+    judges = [
+        {
+            "model": _encode_model(judge, f"calibration.{k}.hyper.", arrays),
+            "params": _encode_params(judge.params_, f"calibration.{k}.params.", arrays),
+        }
+        for k, judge in enumerate(calibration.judges)
+    ]
+    parts, weighed = len(calibration.scores), calibration.weights is not None
+    return {"parts": parts, "weighed": weighed, "judges": judges, "how": calibration.how}
+
+
+def _decode_calibration(
+    data: Mapping[str, Any], columns: Columns, arrays: Mapping[str, np.ndarray], resolve: Resolve
+) -> Calibration:
+    judges = []
+    for item in data["judges"]:
+        judge = _decode_model(item["model"], arrays, resolve)
+        params = _decode_params(item["params"], arrays)
+        judge._check()
+        judge._check_values(params, len(params.units))
+        if len(params.columns) != len(columns):
+            raise FileError("The file's calibration is one of other columns than the model's.")
+        judge._adopt(params, Fit.given())  # a judge is asked for log densities alone
+        judges.append(judge)
+    parts, how = data["parts"], data["how"]
+    if not isinstance(how, str) or type(parts) is not int or not 0 < parts <= len(arrays):
+        raise FileError("The file's calibration has a field of the wrong type.")
+    scores, weights = (
+        tuple(np.asarray(arrays[f"calibration.{k}.{name}"], dtype=float) for k in range(parts))
+        if there
+        else ()
+        for name, there in (("scores", True), ("weights", data["weighed"]))
+    )
+    return Calibration(scores, tuple(judges), weights or None, how)
 
 
 # ---------------------------------------------------------------- hyperparameters

@@ -8,6 +8,7 @@ so that a model of z is a density of x in x's own units, and its draws respect x
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ class Transformed(Density):
 
     def _inner(self, params: Params) -> Density:
         inner: Density = unfitted(self.model)
-        inner._adopt(params.inner, self.fit_)
+        inner._adopt(params.inner, replace(self.fit_, calibration=None))
         return inner
 
     def _part(self, part: Density, maps: list[Bijection]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Candidate:
     Attributes
     ----------
     name : its name, if the source has names
-    values : (n,) float64 with NaN where missing; None if it holds no numbers
+    values : (n,) float64 with NaN where missing, or where ``error`` says there is no number; None if it
+        holds none
     dtype : NumPy dtype name as it was recorded
     decimals : recorded decimal places, None = continuous
     why_not : why it can only be set aside (text, dates, ...)

@@ -154,7 +154,7 @@ class TextColumn:
         if why := self.why_not():
             return Candidate(self.name, None, why_not=why)
         if (error := self.problem()) is not None:
-            return Candidate(self.name, None, error=error)
+            return Candidate(self.name, values, self.dtype, self.decimals, error=error)
         warning = ""
         if self.whole and self.largest >= _EXACT:
             warning = f"{self.label}: whole numbers beyond 2**53 were rounded to the nearest float64"

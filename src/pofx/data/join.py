@@ -74,9 +74,10 @@ def _below(parts: Sequence[Candidate]) -> Candidate:
     """Return one column from its parts."""
     name = parts[0].name
     error = next((part.error for part in parts if part.error is not None), None)
-    if error is not None:
-        return Candidate(name, None, error=error)
     numbers = [part.values for part in parts if part.values is not None]
+    if error is not None:
+        there = np.concatenate(numbers) if len(numbers) == len(parts) else None
+        return Candidate(name, there, parts[0].dtype, error=error)
     empty = all(part.values is not None or part.why_not == "no value in any row" for part in parts)
     if not numbers or not empty:
         return Candidate(name, None, why_not=next(part.why_not for part in parts if part.why_not))

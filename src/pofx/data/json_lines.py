@@ -179,7 +179,7 @@ def read_json_lines(place: Place, *, gzipped: bool, na: frozenset[str]) -> Sourc
         if why := column.why_not():
             candidates.append(Candidate(name, None, why_not=why))
         elif (error := table.problem(column)) is not None:
-            candidates.append(Candidate(name, None, error=error))
+            candidates.append(Candidate(name, np.concatenate(parts.pop(name)), column.dtype, error=error))
         else:
             values = np.concatenate(parts.pop(name))
             warning = ""

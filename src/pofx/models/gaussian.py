@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri
+from scipy.special import chdtrc, log_ndtr, ndtri
 
 from ..core.density import Density, in_data_units
 from ..core.estimator import unfitted
@@ -357,6 +357,12 @@ class Gaussian(Density):
 
     def _entropy(self, params: Params) -> float:
         return 0.5 * (len(params.mean) * (1.0 + LOG_2PI) + _covariance(params).log_det)
+
+    def _rarity(self, params: Params, log_p: np.ndarray) -> np.ndarray:
+        # -2 log p is the squared Mahalanobis distance, chi-square in d degrees of freedom, plus a constant.
+        d = len(params.units)
+        square = -2.0 * log_p - d * LOG_2PI - _covariance(params).log_det
+        return np.asarray(chdtrc(d, np.maximum(square, 0.0)))
 
     def _kl(self, params: Params, other: Density) -> float | None:
         if not isinstance(other, Gaussian):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -105,7 +106,8 @@ class Stack(Density):
         model._check()
         values = {"weights": w, **{f"part{m}": part.params_ for m, part in enumerate(models)}}
         model._check_values(values, len(first.params_.units))
-        model._adopt(Params(values, first.params_.units, first.params_.columns), first.fit_)
+        fit = replace(first.fit_, calibration=None)
+        model._adopt(Params(values, first.params_.units, first.params_.columns), fit)
         return model
 
     @property
@@ -210,7 +212,7 @@ class Stack(Density):
             out = []
             for m, model in enumerate(self.models):
                 part: Density = unfitted(model)
-                part._adopt(params[f"part{m}"], self.fit_)
+                part._adopt(params[f"part{m}"], replace(self.fit_, calibration=None))
                 out.append(part)
             return out
 

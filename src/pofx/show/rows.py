@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,17 +61,23 @@ def to_csv(model: Density, n: int, *, seed: int, exact: bool = False, guard: boo
 def scored_csv(
     names: Sequence[str] | None,
     cells: Iterable[Sequence[str]],
-    log_density: Sequence[float | None],
+    columns: Mapping[str, Sequence[Any]],
     *,
-    name: str,
     guard: bool = True,
 ) -> str:
-    """Return rows with their log densities (nats; empty where it is None) as CSV, one line for each.
+    """Return rows with new columns after their own as CSV, one line for each.
+
+    Parameters
+    ----------
+    names : of the rows' own columns, where they have names; the new ones are named only beside them
+    cells : the rows as text
+    columns : new columns by name: numbers, truths, texts, and None (or NaN) for an empty cell
+    guard : keep a spreadsheet from running text as a formula
 
     Raises
     ------
     ValueError
-        Where the number of rows differs from that of the log densities.
+        Where the number of rows differs from that of the new values.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -81,10 +86,19 @@ def scored_csv(
         return [guarded(cell) for cell in row] if guard else list(row)
 
     if names is not None:
-        writer.writerow([*safe(names), name])
-    for row, value in zip(cells, log_density, strict=True):
-        writer.writerow([*safe(row), "" if value is None or math.isnan(value) else repr(value)])
+        writer.writerow([*safe(names), *columns])
+    for row, *values in zip(cells, *columns.values(), strict=True):
+        writer.writerow([*safe(row), *safe([_cell(value) for value in values])])
     return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """Return a number so that reading it gives the same float, a truth as a word, "" for None and NaN."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else repr(value)
 
 
 def _as_text(places: int | None) -> Callable[[float], str]:

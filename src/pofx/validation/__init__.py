@@ -10,7 +10,7 @@ from pofx.validation.fingerprint import Fingerprint
 from pofx.validation.memory import available_memory, check_memory
 from pofx.validation.precision import detect_decimals, make_container, restore, restore_exact, restore_filled
 from pofx.validation.row_errors import row_errors
-from pofx.validation.rows import rows_to_fit, rows_to_query
+from pofx.validation.rows import columns_of, rows_to_fit, rows_to_query
 from pofx.validation.scalars import one_of, real_number, rng_from, whole_number
 from pofx.validation.weights import row_weights
 
@@ -21,6 +21,7 @@ __all__ = [
     "Rows",
     "available_memory",
     "check_memory",
+    "columns_of",
     "detect_decimals",
     "make_container",
     "nearest",

@@ -74,7 +74,8 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
     X : as for ``fit``; columns in any order and extra columns are fine where both sides have names
     columns : what the training columns looked like
     who : the model's class name, for messages
-    missing : "error", or "marginal" to let NaN through where an entry is missing
+    missing : "error", "marginal" to let NaN through where an entry is missing, or "keep" to let infinities
+        through as well
 
     Returns
     -------
@@ -105,13 +106,26 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
         block = _block(X)
         _check_shape(block, columns, who)
     values = block.values
-    if not _all_finite(values):
+    if missing != "keep" and not _all_finite(values):
         block = Block(values, columns.names, columns.dtypes, "")
         if missing == "marginal":
             _refuse_infinities(block, _COMPLETE)
         else:
             _refuse_missing(block, _COMPLETE)
     return np.ascontiguousarray(values)
+
+
+def columns_of(X: Any, wanted: tuple[str, ...] | None = None) -> Columns:
+    """Return the columns of rows, or the wanted ones of them, taken for continuous.
+
+    Raises
+    ------
+    DataError
+        As :func:`rows_to_fit` does for what cannot be cast.
+    """
+    names = _names(X)
+    block = _block(X, wanted if wanted and names and set(wanted) <= set(names) else None)
+    return Columns(block.names, block.dtypes, (None,) * block.values.shape[1], block.container)
 
 
 def _check_room(X: Any) -> None:

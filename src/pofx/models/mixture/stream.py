@@ -63,6 +63,7 @@ def after_batch(model: GaussianMixture, X: Any, sample_weight: Any) -> tuple[Par
     fit = replace(
         old,
         converged=False,
+        calibration=None,
         message=f"stepwise EM: {old.n_rows + len(x):,} rows so far, the last {len(x):,} in one batch.",
         passes=old.passes + 1,
         trace=(),

@@ -164,8 +164,8 @@ class Density(Hooks):
             if columns.levels_of(j) is not None and j not in able:
                 name = columns.label(j)
                 raise DataError(
-                    f"Column {name!r} holds text, of which {type(self).__name__} has no density. Leave it out, "
-                    f"or fit one density for each of its levels: Grouped(model, by={name!r})."
+                    f"Column {name!r} holds text, of which {type(self).__name__} has no density. Leave it "
+                    f"out, or fit one density for each of its levels: Grouped(model, by={name!r})."
                 )
 
     def _query(self, X: Any) -> np.ndarray:

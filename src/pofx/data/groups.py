@@ -19,7 +19,11 @@ __all__ = ["grouping"]
 
 
 def grouping(
-    found: Source, numbers: Sequence[int], source: Any, cells: Iterable[Sequence[str]] | None, na: frozenset[str]
+    found: Source,
+    numbers: Sequence[int],
+    source: Any,
+    cells: Iterable[Sequence[str]] | None,
+    na: frozenset[str],
 ) -> None:
     """Make columns of texts among ``numbers`` columns of levels, in place; columns of numbers stay.
 
@@ -53,8 +57,8 @@ def grouping(
         given, categorical = _words_of(source, j)
         if given is None:
             raise DataError(
-                f"{printable(found.label(j))} cannot group rows: {found.columns[j].why_not}. Groups are texts, "
-                "whole numbers or booleans."
+                f"{printable(found.label(j))} cannot group rows: {found.columns[j].why_not}. Groups are "
+                "texts, whole numbers or booleans."
             )
         found.columns[j] = _levels(found, j, given, categorical=categorical)
 

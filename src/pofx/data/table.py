@@ -28,8 +28,8 @@ class Table:
     scikit-learn's splitters and ``GridSearchCV``; a model fitted to it samples a ``Table``.
 
     ======================== ===========================================================
-    ``table["waiting"]``     the column, in the dtype it was recorded in (float where a value is missing); texts,
-                             where it was read as groups
+    ``table["waiting"]``     the column, in the dtype it was recorded in (float where a value is missing);
+                             texts, where it was read as groups
     ``table[["a", "b"]]``    a Table of these columns
     ``table[3]``             one row, a 1-D float array
     ``table[2:9]``, mask, …  a Table of these rows

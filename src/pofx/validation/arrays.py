@@ -19,9 +19,7 @@ from pofx.validation.levels import NO_GROUPS, GroupColumns, coded
 _EXACT = 2**53  # beyond it not every whole number is a float64
 
 
-def block_from_array(
-    X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS
-) -> Block:
+def block_from_array(X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast an array, a list of rows or of numbers, a masked or a record array (of it the wanted columns).
 
     Columns among ``groups`` may hold text; in a list of rows or an array of objects beside numbers.

@@ -204,10 +204,12 @@ def _levels_from_json(record: Any, d: int) -> tuple[Levels | None, ...] | None:
         if item is None:
             found.append(None)
             continue
-        words = item.get("words") if isinstance(item, Mapping) else None
+        words: Any = item.get("words") if isinstance(item, Mapping) else None
         right = isinstance(words, list) and words and all(isinstance(w, str) for w in words)
         if not right or words != sorted(set(words)) or type(item.get("categorical")) is not bool:
-            raise ParameterError("Columns: the levels of a column must be different texts in ascending order.")
+            raise ParameterError(
+                "Columns: the levels of a column must be different texts in ascending order."
+            )
         found.append(Levels(tuple(words), item["categorical"]))
     return some_levels(found)
 

@@ -51,9 +51,7 @@ class Frame(NamedTuple):
     container: str  # "pandas", "polars", "pyarrow", or "vector" for a Series
 
 
-def block_from_frame(
-    X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS
-) -> Block:
+def block_from_frame(X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast a DataFrame or a Series (of a DataFrame the wanted columns, in that order).
 
     Parameters
@@ -78,7 +76,7 @@ def block_from_frame(
         known = groups.levels(name, j)
         if words is None and known is not None:
             raise DataError(
-                f"{where(label)} holds {series.dtype}, no text; the fit knew the levels {listed(known.words)}."
+                f"{where(label)} holds {series.dtype}; the fit knew the levels {listed(known.words)}."
             )
         level, dtype = None, "int64"
         if words is None:

@@ -39,10 +39,10 @@ class GroupColumns:
         """Return those of the columns of a fit."""
         if columns.levels is None:
             return NO_GROUPS
-        found = {j: columns.levels_of(j) for j in range(len(columns)) if columns.levels_of(j) is not None}
+        found: dict[str | int, Levels | None] = {j: level for j, level in enumerate(columns.levels) if level}
         if columns.names is None:
-            return cls(dict(found), unseen)
-        return cls({columns.names[j]: level for j, level in found.items()}, unseen)
+            return cls(found, unseen)
+        return cls({columns.names[int(j)]: level for j, level in found.items()}, unseen)
 
     def may_hold_text(self, name: str | None, j: int) -> bool:
         """Tell whether the column of this name and position may."""
@@ -57,7 +57,12 @@ NO_GROUPS = GroupColumns()
 
 
 def coded(
-    words: Sequence[Any], known: Levels | None, label: str, *, unseen: str = "error", categorical: bool = False
+    words: Sequence[Any],
+    known: Levels | None,
+    label: str,
+    *,
+    unseen: str = "error",
+    categorical: bool = False,
 ) -> tuple[NDArray[np.float64], Levels]:
     """Return the numbers (n,) of a column of texts, NaN where there is none, and its levels.
 
@@ -87,8 +92,8 @@ def coded(
         different = sorted(set(texts[present].tolist()))
         if len(different) > MOST_WORDS:
             raise DataError(
-                f"{label} holds {len(different):,} different texts, more than {MOST_WORDS:,}: that names rows, "
-                "not groups."
+                f"{label} holds {len(different):,} different texts, more than {MOST_WORDS:,}: they name "
+                "rows, not groups."
             )
         known = Levels(tuple(different), categorical)
     number = {word: float(k) for k, word in enumerate(known.words)}

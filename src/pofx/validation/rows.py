@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pofx.errors import DataError, PofxWarning
+from pofx.errors import DataError, ParameterError, PofxWarning
 from pofx.validation.arrays import block_from_array
 from pofx.validation.columns import Block, Columns, Levels, Rows, listed, nearest, some_levels
 from pofx.validation.frames import block_from_frame, frame_names, is_frame
@@ -44,6 +44,8 @@ def rows_to_fit(X: Any, *, missing: str = "error", groups: Sequence[str | int] =
     """
     one_of(missing, "missing", ("error", "drop", "marginal"))
     _check_room(X)
+    if groups and (theirs := column_names(X)) is not None:
+        _check_groups(groups, theirs)
     block = _block(X, groups=GroupColumns(dict.fromkeys(groups)))
     n, d = block.values.shape
     if d == 0:
@@ -122,7 +124,9 @@ def rows_to_query(
         block = _block(X, columns.names, groups)
     else:
         if columns.names is not None and theirs is None:
-            groups = GroupColumns({columns.index(name): level for name, level in groups.known.items()}, unseen)
+            groups = GroupColumns(
+                {columns.index(name): level for name, level in groups.known.items()}, unseen
+            )
         block = _block(X, groups=groups)
         _check_shape(block, columns, who)
     _check_numbers(block, columns)
@@ -155,6 +159,15 @@ def _without(X: Any, columns: Columns, beside: Sequence[int]) -> tuple[Any, Colu
     return X, rest
 
 
+def _check_groups(groups: Sequence[str | int], theirs: tuple[str, ...]) -> None:
+    """Refuse grouping columns that are not there, before text in other columns is told of."""
+    for key in groups:
+        if isinstance(key, str) and key not in theirs:
+            raise ParameterError(
+                f"There is no column {key!r}; the columns are {listed(theirs)}.{nearest(key, theirs)}"
+            )
+
+
 def _check_numbers(block: Block, columns: Columns) -> None:
     """Refuse levels of text where the fit saw numbers."""
     for j in range(len(columns)) if block.levels is not None else ():
@@ -176,9 +189,7 @@ def _check_room(X: Any) -> None:
     check_memory((1 if as_it_is else 9) * n * d + 8 * n, f"Reading {n:,} rows of {d:,} columns")
 
 
-def _block(
-    X: Any, wanted: tuple[str, ...] | None = None, groups: GroupColumns = NO_GROUPS
-) -> Block:
+def _block(X: Any, wanted: tuple[str, ...] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast any container, or only its wanted columns, in that order."""
     if (table := getattr(type(X), "__pofx_rows__", None)) is not None:
         given: Rows = table(X)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from ...core.params import Params
 from ...core.units import Units
 from ...errors import DataError, DegenerateError
 from ...maths.moments import Moments
+from ...validation import Columns
 from .keys import Keys, positions
+from .settings import for_columns
 
 __all__ = ["Fitted", "Wishes", "fit_groups"]
 
@@ -67,7 +69,7 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
     table, rows = tally(data, keys)
     if len(wishes.models) not in (1, len(table)):
         raise DataError(
-            f"There are {len(wishes.models)} models for {len(table)} groups: give one for all, or one for each: "
+            f"There are {len(wishes.models)} models for {len(table)} groups; give one for all, or one each: "
             + "; ".join(keys.said(key, data.columns) for key in table[:8])
         )
     several = _Several(data, keys, wishes, table, rng)
@@ -81,8 +83,8 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
             continue
         try:
             parts[i] = several.own(i, free)
-        except _TooSmall as why:
-            reasons[i] = str(why)
+        except _TooSmall as error:
+            reasons[i] = str(error)
     for i, why in reasons.items():
         if wishes.small == "error":
             raise DegenerateError(_refusal(keys.said(table[i], data.columns), why, len(reasons)))
@@ -103,7 +105,7 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
         weights,
         rows[kept],
         pooled[kept],
-        {new: parts[old] for new, old in enumerate(kept) if old in parts},
+        {new: parts[old] for new, old in enumerate(kept.tolist()) if old in parts},
         several.outcome(len(kept)),
     )
 
@@ -126,8 +128,7 @@ def tally(data: Data, keys: Keys) -> tuple[Floats, Floats]:
 
 def smoothed(levels: Floats, rows: Floats, smoothing: float) -> Floats:
     """Return the probabilities of groups: (n_l + α) / (n + α L) of each level, shared as its rows are."""
-    _, of = np.unique(levels, axis=0, return_inverse=True)
-    of = of.reshape(-1)
+    of = np.unique(levels, axis=0, return_inverse=True)[1].reshape(-1)
     totals = np.bincount(of, weights=rows)
     share = (totals + smoothing) / (totals.sum() + smoothing * len(totals))
     return np.asarray(share[of] * rows / totals[of])
@@ -154,13 +155,13 @@ class _Several:
         self.made: dict[tuple[float, ...], Params] = {}  # densities of several groups, by spikes
 
     def model(self, i: int) -> Density:
-        models = self.wishes.models
-        return models[0] if len(models) == 1 else models[i]
+        """Return the model of a group, unfitted."""
+        return model_of(self.wishes.models, i, self.keys, self.table[i], self.data.columns)
 
     def own(self, i: int, free: list[int]) -> Params:
         """Return the density of one group's own rows."""
         model, key = self.model(i), self.table[i]
-        rows = self.data.where(lambda x: (self.keys.of_rows(x) == key).all(axis=1), free)
+        rows = self._rows_of(key, free)
         if self.wishes.tied:
             return self._tied(i, rows, free)
         least = len(free) + 1 if self.wishes.least is None else self.wishes.least
@@ -171,6 +172,9 @@ class _Several:
             return self._fit(model, rows, self.seeds[i], self.keys.said(key, self.data.columns))
         except DataError as error:
             raise _TooSmall(str(error)) from error
+
+    def _rows_of(self, key: Floats, free: list[int]) -> Data:
+        return self.data.where(lambda x: (self.keys.of_rows(x) == key).all(axis=1), free)
 
     def all_rows(self, i: int, free: list[int], why: str) -> Params:
         """Return the density of the rows of all levels with the same spikes."""
@@ -190,7 +194,7 @@ class _Several:
 
     def _fit(self, model: Density, rows: Data, seed: np.random.Generator, name: str) -> Params:
         own = np.random.default_rng(model._seed()) if isinstance(model._seed(), int) else seed
-        values, outcome = unfitted(model)._fit(rows, own)
+        values, outcome = model._fit(rows, own)
         self.passes += outcome.passes
         self.converged &= outcome.converged
         self.notes += [f"{name}: {note}" for note in outcome.notes]
@@ -214,12 +218,7 @@ class _Several:
     def _within(self, codes: tuple[float, ...], free: list[int], i: int) -> Params:
         g = len(self.keys.by)
         groups = self.table[(self.table[:, g:] == codes).all(axis=1)]
-        means = np.stack(
-            [
-                _mean(self.data.where(lambda x, key=key: (self.keys.of_rows(x) == key).all(axis=1), free))
-                for key in groups
-            ]
-        )
+        means = np.stack([_mean(self._rows_of(key, free)) for key in groups])
 
         def centred(x: Floats) -> Floats:
             return x[:, free] - means[positions(groups, self.keys.of_rows(x))]
@@ -237,6 +236,16 @@ class _Several:
         if len(self.notes) > MOST_NOTES:
             notes = [*notes, f"and {len(self.notes) - MOST_NOTES} more notes on groups"]
         return Outcome(self.converged, told, self.passes, notes=tuple(notes))
+
+
+def model_of(
+    models: Sequence[Any], i: int, keys: Keys, key: Sequence[float] | Floats, columns: Columns
+) -> Density:
+    """Return an unfitted clone of the model of group ``i``, for the columns that are free in it."""
+    model = models[0] if len(models) == 1 else models[i]
+    if len(models) > 1 or not keys.spikes:
+        return cast("Density", unfitted(model))
+    return for_columns(model, columns, keys.rest, keys.free(tuple(key)))
 
 
 def different_rows(rows: Data, most: int) -> int:

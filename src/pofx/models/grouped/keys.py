@@ -79,12 +79,12 @@ class Keys:
             out[:, i] = code_of(x[:, j], values)
         return out
 
-    def free(self, key: Sequence[float]) -> list[int]:
+    def free(self, key: Any) -> list[int]:
         """Return the columns that have a density in the group of this key, in order."""
         stuck = {j for j, code in zip(self.spiked, key[len(self.by) :], strict=True) if code}
         return [j for j in range(self.d) if j not in self.by and j not in stuck]
 
-    def fixed(self, key: Sequence[float]) -> dict[int, float]:
+    def fixed(self, key: Any) -> dict[int, float]:
         """Return the value of each column that has one value only in the group of this key."""
         out = {j: float(v) for j, v in zip(self.by, key, strict=False)}
         for (j, values), code in zip(self.spikes, key[len(self.by) :], strict=True):
@@ -92,14 +92,16 @@ class Keys:
                 out[j] = values[int(code) - 1]
         return out
 
-    def said(self, key: Sequence[float], columns: Columns) -> str:
+    def said(self, key: Any, columns: Columns) -> str:
         """Return a group's name in words: "sex = 'Female', capital-gain at 0"."""
         words = [
             f"{columns.label(j)} = {values_of(np.array([value]), columns, j)[0]!r}"
             for j, value in zip(self.by, key, strict=False)
         ]
         for (j, values), code in zip(self.spikes, key[len(self.by) :], strict=True):
-            words.append(f"{columns.label(j)} " + (f"at {values[int(code) - 1]:g}" if code else "off its spikes"))
+            words.append(
+                f"{columns.label(j)} " + (f"at {values[int(code) - 1]:g}" if code else "off its spikes")
+            )
         return ", ".join(words)
 
 

@@ -14,28 +14,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
-from ...core.conditional import ConditionalBatch, given_rows
 from ...core.density import Density
 from ...core.estimator import unfitted
 from ...core.fitting import Fit, Outcome
 from ...core.fold import Data
 from ...core.params import Params
 from ...core.units import Units
-from ...errors import DataError, ParameterError, UnsupportedError
-from ...threads import one_blas_thread
+from ...errors import DataError, ParameterError
 from ...validation import (
-    UNSEEN,
     Columns,
-    Levels,
     check_memory,
-    column_names,
-    encode,
     one_of,
     real_number,
     rows_to_query,
@@ -43,9 +36,11 @@ from ...validation import (
     whole_number,
 )
 from ..gaussian import Gaussian
-from .cells import Cell, conditioned, kept_keys, reduced
-from .fit import Wishes, bytes_of, fit_groups
+from .cells import Cell
+from .fit import Wishes, bytes_of, fit_groups, model_of
 from .keys import Keys, listed, mapping, positions
+from .known import known_groups
+from .use import Use
 
 __all__ = ["Group", "Grouped"]
 
@@ -74,7 +69,7 @@ class Group:
     pooled: bool
 
 
-class Grouped(Density):
+class Grouped(Use):
     """Level frequencies × one density per level, itself a density, and a classifier.
 
     Parameters
@@ -94,8 +89,9 @@ class Grouped(Density):
     smoothing : float, default 0
         Added to the number of rows of each level that occurs (α; ½ is Krichevsky and Trofimov's).
     small : {"error", "pool", "drop"}
-        What becomes of a group that cannot be fitted by itself: refused by name; given the density of the rows
-        of all levels; or its rows left out, so that its level counts as never seen. ``fit_.notes`` names them.
+        What becomes of a group that cannot be fitted by itself: refused by name; given the density of the
+        rows of all levels; or its rows left out, so that its level counts as never seen. ``fit_.notes`` names
+        them.
     least : int, optional
         Different rows below which a group is small; by default one more than the columns of its density.
     unseen : {"error", "impossible"}
@@ -182,34 +178,7 @@ class Grouped(Density):
         ParameterError
             For no models, other columns, and weights that are not ≥ 0 with sum 1.
         """
-        if not isinstance(models, Mapping) or not models:
-            raise ParameterError(f"Grouped needs a mapping of level to fitted density; got {models!r:.80}.")
-        tuples = [level if isinstance(level, tuple) else (level,) for level in models]
-        parts = list(models.values())
-        if any(not isinstance(part, Density) or "params_" not in vars(part) for part in parts):
-            raise ParameterError("Grouped.from_models needs fitted densities.")
-        if isinstance(weights, Mapping):
-            weights = [weights.get(level, math.nan) for level in models]
-        w = np.asarray(weights, dtype=float)
-        if w.shape != (len(parts),) or not ((w >= 0).all() and abs(w.sum() - 1.0) < 1e-9):
-            raise ParameterError(f"weights must be {len(parts)} numbers >= 0 with sum 1; got {weights!r:.80}.")
-        inner = parts[0].params_.columns
-        if len({len(t) for t in tuples}) > 1 or any(p.params_.columns.names != inner.names for p in parts):
-            raise ParameterError("Grouped.from_models needs levels of equal length, densities of equal columns.")
-        if len({p.n_features_in_ for p in parts}) > 1:
-            raise ParameterError("Grouped.from_models needs densities of the same columns.")
-        columns, codes = _level_columns(tuples, inner, by)
-        g = len(tuples[0])
-        keys = Keys(tuple(range(g)), (), len(columns))
-        cells = [
-            Cell(tuple(code), float(weight), 0.0, part)
-            for code, weight, part in zip(codes.tolist(), w, parts, strict=True)
-        ]
-        cells.sort(key=lambda cell: cell.key)
-        units = Units(
-            np.r_[np.zeros(g), parts[0].params_.units.shift],
-            np.r_[np.zeros(g, dtype=np.int64), parts[0].params_.units.exponent],
-        )
+        keys, cells, units, columns = known_groups(models, weights, by)
         return cast("Grouped", cls()._made(keys, cells, units, columns, Fit.given()))
 
     # ---------------------------------------------------------------- what kind of density
@@ -235,7 +204,10 @@ class Grouped(Density):
     @property
     def equivariance(self) -> str:  # type: ignore[override]
         """That of the groups' densities."""
-        return next((m.equivariance for m in self._models() if m is not None and m.equivariance == "scalar"), "columns")
+        return next(
+            (m.equivariance for m in self._models() if m is not None and m.equivariance == "scalar"),
+            "columns",
+        )
 
     def _check(self) -> None:
         models = self._models()
@@ -311,16 +283,18 @@ class Grouped(Density):
             if level is not None and not np.isin(codes, np.arange(len(level.words))).all():
                 raise ParameterError(f"The levels of {columns.label(j)!r} are no numbers of its texts.")
         for i, key in enumerate(table):
-            if any(code not in range(len(v) + 1) for (_, v), code in zip(keys.spikes, key[len(keys.by) :], strict=True)):
+            if any(
+                code not in range(len(v) + 1)
+                for (_, v), code in zip(keys.spikes, key[len(keys.by) :], strict=True)
+            ):
                 raise ParameterError("Grouped names a spike that there is not.")
             free, part = keys.free(key), values.get(f"part{i}")
-            model = models[0] if len(models) == 1 else models[i]
             if bool(free) != isinstance(part, Params) or (part is not None and len(part.units) != len(free)):
                 raise ParameterError(f"Grouped needs the parameters of {len(free)} columns for group {i}.")
             if part is not None:
-                if model is None:
+                if models[0 if len(models) == 1 else i] is None:
                     raise ParameterError(f"Group {i} of Grouped has parameters, and no model.")
-                model._check_values(part, len(free))
+                model_of(models, i, keys, key, columns)._check_values(part, len(free))
 
     # ---------------------------------------------------------------- fitted state
 
@@ -329,14 +303,16 @@ class Grouped(Density):
 
     def _cells(self, params: Params) -> list[Cell]:
         def made() -> list[Cell]:
-            models, out = self._models(), []
+            keys, models, out = self._keys(params), self._models(), []
             for i, (key, weight, rows, pooled) in enumerate(
                 zip(params["keys"], params.weights, params.rows, params.pooled, strict=True)
             ):
                 part: Density | None = None
                 if f"part{i}" in params:
-                    part = unfitted(models[0] if len(models) == 1 else models[i])
-                    own = replace(self.fit_, n_rows=round(rows), effective_n=float(rows), notes=(), n_dropped=0)
+                    part = model_of(models, i, keys, key, params.columns)
+                    own = replace(
+                        self.fit_, n_rows=round(rows), effective_n=float(rows), notes=(), n_dropped=0
+                    )
                     part._adopt(params[f"part{i}"], replace(own, fingerprint=None))
                 out.append(Cell(tuple(key.tolist()), float(weight), float(rows), part, bool(pooled)))
             return out
@@ -356,35 +332,6 @@ class Grouped(Density):
             at = {columns.label(j): fixed[j] for j in keys.spiked if j in fixed}
             out.append(Group(level, at, cell.weight, cell.rows, cell.part, cell.pooled))
         return tuple(out)
-
-    def _levels(self, params: Params) -> tuple[Floats, NDArray[np.intp]]:
-        """Return the different levels (L, g) in order, and the number of each group's level (k,)."""
-        g = len(self._keys(params).by)
-        levels, of = np.unique(params["keys"][:, :g], axis=0, return_inverse=True)
-        return levels, of.reshape(-1)
-
-    @property
-    def levels_(self) -> NDArray[Any]:
-        """The levels in ascending order, shape (L,): as recorded, or tuples where several columns group."""
-        params = self.params_
-        levels, _ = self._levels(params)
-        each = [values_of(levels[:, i], params.columns, j) for i, j in enumerate(self._keys(params).by)]
-        if len(each) == 1:
-            return np.array(each[0])
-        out = np.empty(len(levels), dtype=object)
-        out[:] = list(zip(*each, strict=True)) if each else [()] * len(levels)
-        return out
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """``levels_``, under scikit-learn's name."""
-        return self.levels_
-
-    @property
-    def weights_(self) -> Floats:
-        """The probabilities of the levels, shape (L,)."""
-        params = self.params_
-        return np.bincount(self._levels(params)[1], weights=params.weights)
 
     def _n_parameters(self, params: Params) -> int:
         cells = self._cells(params)
@@ -454,144 +401,9 @@ class Grouped(Density):
                 block[:, keys.free(cell.key)] = cell.part._sample_rows(cell.part.params_, count, rng)
         return np.ascontiguousarray(out[rng.permutation(n)])
 
-    # ---------------------------------------------------------------- classes
+    # ---------------------------------------------------------------- made of groups
 
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Return log P(level | the other columns) of each row, shape (n, L), in the order of ``levels_``.
-
-        Parameters
-        ----------
-        X : rows, as for ``fit``
-            With the grouping columns, which are not looked at, or without them.
-
-        Raises
-        ------
-        DataError
-            For rows that are impossible at every level: their probabilities are not defined.
-        """
-        params = self.params_
-        keys, (levels, of) = self._keys(params), self._levels(params)
-        rest = rows_to_query(X, params.columns, who=type(self).__name__, beside=keys.by)
-        check_memory(8 * 2 * len(rest) * len(levels), f"Classes of {len(rest):,} rows, {len(levels):,} levels")
-        x = np.zeros((len(rest), keys.d))
-        x[:, keys.rest] = rest
-        g = len(keys.by)
-        codes = keys.of_rows(x)[:, g:]
-        joint = np.full((len(x), len(levels)), -np.inf)
-        with one_blas_thread():
-            for cell, level in zip(self._cells(params), of, strict=True):
-                at = (codes == cell.key[g:]).all(axis=1)
-                if at.any() and cell.weight > 0:
-                    log_p = cell.log_density(x[at][:, keys.free(cell.key)])
-                    joint[at, level] = math.log(cell.weight) + log_p
-        total = logsumexp(joint, axis=1) if len(joint) else np.empty(0)
-        if np.isneginf(total).any():
-            lost = np.flatnonzero(np.isneginf(total))
-            raise DataError(
-                f"{len(lost):,} rows are impossible at every level (density zero; first: row {lost[0]}), so "
-                "the probabilities of levels are not defined there."
-            )
-        return np.asarray(joint - total[:, None])
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Return P(level | the other columns) of each row, shape (n, L), in the order of ``levels_``."""
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likeliest level of each row, shape (n,), as it was recorded."""
-        return self.levels_[self.predict_log_proba(X).argmax(axis=1)]
-
-    # ---------------------------------------------------------------- parts and moments
-
-    def marginal(self, columns: Any) -> Any:
-        """Return the distribution of some columns, the others summed and integrated out.
-
-        Parameters
-        ----------
-        columns : sequence of names or column numbers
-
-        Returns
-        -------
-        Grouped, where a grouping column or one with spikes is kept; else the groups' density, or the mixture
-        of theirs: a :class:`pofx.Stack`.
-        """
-        params = self.params_
-        keep = self._column_numbers([columns] if isinstance(columns, str | int) else columns)
-        if len(set(keep)) != len(keep) or not keep:
-            raise ParameterError(f"marginal needs one or more different columns; got {list(columns)!r}.")
-        keys = self._keys(params)
-        cells = reduced(keys, self._cells(params), keep)
-        return self._made(
-            kept_keys(keys, keep), cells, params.units.select(keep), params.columns.select(keep), self.fit_
-        )
-
-    def condition(self, given: Any) -> Any:
-        """Return the distribution of the remaining columns, given values of some.
-
-        Parameters
-        ----------
-        given : mapping of name or column number to value, or a DataFrame
-            A level is given as it was recorded: ``{"sex": "Female"}``. One value per column gives a density:
-            that of the level where all grouping columns are given; several values give a batch.
-
-        Raises
-        ------
-        DataError
-            For a level that was never seen, and for values that no level makes possible.
-        """
-        params = self.params_
-        numbers, rows, single = self._given(given, params.columns)
-        rest = [j for j in range(len(params.units)) if j not in numbers]
-        if not numbers or not rest or len(set(numbers)) != len(numbers):
-            raise ParameterError(
-                "condition needs at least one column and must leave at least one; got columns "
-                f"{numbers!r} of {len(params.units)}."
-            )
-        keys = self._keys(params)
-        self._check_given(params, numbers, rows)
-        made = []
-        with one_blas_thread():
-            for row in rows:
-                cells = conditioned(keys, self._cells(params), dict(zip(numbers, row.tolist(), strict=True)))
-                made.append(
-                    self._made(
-                        kept_keys(keys, rest), cells, params.units.select(rest), params.columns.select(rest), self.fit_
-                    )
-                )
-        return made[0] if single else ConditionalBatch(made)
-
-    def _given(self, given: Any, columns: Columns) -> tuple[list[int], Floats, bool]:
-        """Return the given columns, their values (m, q) with levels as numbers, and whether one row came."""
-        if not isinstance(given, Mapping):
-            names = column_names(given)
-            if names is None:
-                raise ParameterError(
-                    "condition needs to know which columns are given: a mapping such as {'sex': 'Female'} or "
-                    "a DataFrame with named columns."
-                )
-            numbers = self._column_numbers(names)
-            return numbers, rows_to_query(given, columns.select(numbers), who=type(self).__name__), False
-        coded = {key: encode(value, columns, columns.index(key)) for key, value in given.items()}
-        found, rows, single = given_rows(coded)
-        return self._column_numbers(found), rows, single
-
-    def _check_given(self, params: Params, numbers: list[int], rows: Floats) -> None:
-        """Refuse given levels that were never seen."""
-        keys, (levels, _) = self._keys(params), self._levels(params)
-        known = [i for i, j in enumerate(keys.by) if j in numbers]
-        if not known:
-            return
-        asked = rows[:, [numbers.index(keys.by[i]) for i in known]]
-        strange = positions(np.unique(levels[:, known], axis=0), asked + 0.0) < 0
-        if strange.any():
-            part = Keys(tuple(keys.by[i] for i in known), (), keys.d)
-            words = part.said(asked[int(strange.argmax())], params.columns)
-            there = "; ".join(part.said(level, params.columns) for level in np.unique(levels[:, known], axis=0)[:6])
-            raise DataError(f"{words} is a level that was never seen in training. There are {there}.")
-
-    def _made(
-        self, keys: Keys, cells: Sequence[Cell], units: Units, columns: Columns, fit: Fit
-    ) -> Density:
+    def _made(self, keys: Keys, cells: Sequence[Cell], units: Units, columns: Columns, fit: Fit) -> Density:
         """Return the density that these groups make: one of their own kind where nothing groups any more."""
         if not keys.by and not keys.spikes:
             assert cells[0].part is not None
@@ -616,39 +428,6 @@ class Grouped(Density):
         out._adopt(params, fit)
         return out
 
-    def _moments(self, params: Params, what: str) -> tuple[Floats, Floats, Floats]:
-        """Return the weights (k,), means (k, d) and covariances (k, d, d) of the groups, data units."""
-        keys, columns = self._keys(params), params.columns
-        texts = [columns.label(j) for j in keys.by if columns.levels_of(j) is not None]
-        if texts:
-            rest = [columns.names[j] if columns.names else j for j in keys.rest]
-            raise UnsupportedError(
-                f"{what} of text ({', '.join(map(repr, texts))}) is not defined; take the columns of numbers: "
-                f".marginal({rest!r}).{what}()"
-            )
-        cells, d = self._cells(params), keys.d
-        means, covariances = np.zeros((len(cells), d)), np.zeros((len(cells), d, d))
-        for i, cell in enumerate(cells):
-            for j, value in keys.fixed(cell.key).items():
-                means[i, j] = value
-            if cell.part is not None:
-                free = keys.free(cell.key)
-                means[i, free] = cell.part.mean()
-                if what == "covariance":
-                    covariances[np.ix_([i], free, free)] = cell.part.covariance()
-        return np.asarray(params.weights), means, covariances
-
-    def _mean(self, params: Params) -> Floats:
-        w, means, _ = self._moments(params, "mean")
-        return params.units.to(w @ means)
-
-    def _covariance(self, params: Params) -> Floats:
-        w, means, covariances = self._moments(params, "covariance")
-        apart = means - w @ means
-        e = params.units.exponent
-        total = np.tensordot(w, covariances, 1) + (w[:, None] * apart).T @ apart
-        return np.ldexp(total, -(e[:, None] + e[None, :]))
-
     def _finest_scale(self, params: Params) -> Floats | None:
         keys, finest = self._keys(params), np.full(len(params.units), np.inf)
         for cell in self._cells(params):
@@ -661,37 +440,3 @@ class Grouped(Density):
 
     def _flat(self) -> bool:
         return all(model is None or model._flat() for model in self._models())
-
-
-def _level_columns(tuples: Sequence[tuple[Any, ...]], inner: Columns, by: Any) -> tuple[Columns, Floats]:
-    """Return the columns of given levels beside those of the densities, and the levels as numbers (L, g)."""
-    g = len(tuples[0])
-    names = listed(by) or (["group"] if g == 1 else [f"group {i}" for i in range(g)])
-    if len(names) != g or (inner.names is not None and not all(isinstance(n, str) for n in names)):
-        raise ParameterError(f"by= must name the {g} grouping columns; got {by!r}.")
-    codes, dtypes, levels = np.empty((len(tuples), g)), [], []
-    for i, values in enumerate(zip(*tuples, strict=True)):
-        if all(isinstance(v, str) for v in values):
-            words = sorted(set(values))
-            codes[:, i] = [words.index(v) for v in values]
-            dtypes.append("int64")
-            levels.append(Levels(tuple(words)))
-            continue
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            raise ParameterError(f"Levels are texts, numbers or booleans, all of one kind; got {values!r:.80}.")
-        codes[:, i] = array
-        dtypes.append(array.dtype.name)
-        levels.append(None)
-    if len({tuple(row) for row in codes.tolist()}) < len(tuples):
-        raise ParameterError("Grouped.from_models needs different levels.")
-    return (
-        Columns(
-            None if inner.names is None else (*names, *inner.names),
-            (*dtypes, *inner.dtypes),
-            (*(None if dtype.startswith("float") else 0 for dtype in dtypes), *inner.decimals),
-            "array" if inner.container == "vector" else inner.container,
-            (*levels, *(None,) * len(inner)) if any(levels) else None,
-        ),
-        codes,
-    )

@@ -78,7 +78,7 @@ def score(
     with opened(asked.source, na=marks_of_missing(asked.na)[0], header=asked.header) as (found, cells):
         if cells.names is not None and name in cells.names:
             raise DataError(f"DATA has a column {name!r} already; --as NAME calls the new one otherwise.")
-        table = _keeping(asked).read_for(fitted, found)
+        table = _keeping(asked).read_for(fitted, found, cells)
         with progress() as step:
             step(f"{type(fitted).__name__}: {len(table):,} rows")
             log_p = fitted.log_density(table) if asked.missing == "marginal" else _log_density(fitted, table)

@@ -90,11 +90,11 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
             raise DegenerateError(_refusal(keys.said(table[i], data.columns), why, len(reasons)))
         if wishes.small == "drop":
             dropped[i] = True
-            several.notes.append(f"{keys.said(table[i], data.columns)}: {rows[i]:g} rows left out. {why}")
+            several.small.append(f"{keys.said(table[i], data.columns)}: {rows[i]:g} rows left out. {_sentence(why)}")
         else:
             parts[i], pooled[i] = several.all_rows(i, keys.free(table[i]), why), True
-            several.notes.append(
-                f"{keys.said(table[i], data.columns)}: takes the density of all levels. {why}"
+            several.small.append(
+                f"{keys.said(table[i], data.columns)}: takes the density of all levels. {_sentence(why)}"
             )
     if dropped.all():
         raise DegenerateError(f"No group can be fitted: {reasons[0]}")
@@ -134,6 +134,10 @@ def smoothed(levels: Floats, rows: Floats, smoothing: float) -> Floats:
     return np.asarray(share[of] * rows / totals[of])
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _refusal(group: str, why: str, n: int) -> str:
     more = "" if n == 1 else f" The same holds for {n - 1} more group{'s' * (n > 2)}."
     return (
@@ -151,6 +155,7 @@ class _Several:
         self.data, self.keys, self.wishes, self.table = data, keys, wishes, table
         self.seeds = rng.spawn(len(table) + 1)
         self.notes: list[str] = []
+        self.small: list[str] = []  # of groups that are pooled or left out
         self.passes, self.converged = 1, True
         self.made: dict[tuple[float, ...], Params] = {}  # densities of several groups, by spikes
 
@@ -232,9 +237,10 @@ class _Several:
         names = " and ".join(repr(self.data.label(j)) for j in (*self.keys.by, *self.keys.spiked))
         kind = "/".join(dict.fromkeys(type(model).__name__ for model in self.wishes.models))
         told = f"{k} group{'s' * (k != 1)} of {names}, each a {kind}."
-        notes = self.notes[:MOST_NOTES]
-        if len(self.notes) > MOST_NOTES:
-            notes = [*notes, f"and {len(self.notes) - MOST_NOTES} more notes on groups"]
+        every = [*self.small, *self.notes]
+        notes = every[:MOST_NOTES]
+        if len(every) > MOST_NOTES:
+            notes.append(f"and {len(every) - MOST_NOTES} more notes on groups")
         return Outcome(self.converged, told, self.passes, notes=tuple(notes))
 
 

@@ -52,8 +52,6 @@ class Keys:
             raise ParameterError(
                 f"by= and spikes= need different columns; got by={by!r} and spikes={spikes!r}."
             )
-        if not every:
-            raise ParameterError("Grouped needs by=, a column or several, or spikes=, a mapping of columns.")
         for j, _ in spiked:
             if columns.levels_of(j) is not None:
                 raise ParameterError(

@@ -224,7 +224,8 @@ class Grouped(Use):
             if model.measure == "mixed":
                 raise ParameterError("Groups within groups: name all grouping columns in by= instead.")
             model._check()
-        listed(self.by), mapping(self.spikes)
+        if not listed(self.by) and not mapping(self.spikes):
+            raise ParameterError("Grouped needs by=, a column or several, or spikes=, a mapping of columns.")
         one_of(self.small, "small", ("error", "pool", "drop"))
         one_of(self.unseen, "unseen", ("error", "impossible"))
         real_number(self.smoothing, "smoothing", least=0.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from ...core.density import Density
 from ...core.fitting import Fit
 from ...core.params import Params
 from ...core.units import Units
-from ...errors import DataError, ParameterError, UnsupportedError
+from ...errors import DataError, ParameterError, PofxWarning, UnsupportedError
 from ...threads import one_blas_thread
 from ...validation import Columns, check_memory, column_names, encode, rows_to_query, values_of
 from .cells import Cell, conditioned, kept_keys, reduced
@@ -115,6 +117,25 @@ class Use(Density):
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest level of each row, shape (n,), as it was recorded."""
         return self.levels_[self.predict_log_proba(X).argmax(axis=1)]
+
+    # ---------------------------------------------------------------- files
+
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
+        """Write the model to one safe file; where its densities keep rows (KDE), **with the training rows**.
+
+        Warns
+        -----
+        PofxWarning
+            Each time where it holds rows: whoever has the file has them.
+        """
+        if _keeps_rows(self.params_):
+            warnings.warn(
+                "Grouped: the file holds the training rows themselves; whoever has it has them. To pass on a "
+                "distribution without its rows, group a Gaussian, a GaussianMixture or a Histogram.",
+                PofxWarning,
+                stacklevel=2,
+            )
+        super().save(path, overwrite=overwrite)
 
     # ---------------------------------------------------------------- parts and moments
 
@@ -235,3 +256,8 @@ class Use(Density):
         e = params.units.exponent
         total = np.tensordot(w, covariances, 1) + (w[:, None] * apart).T @ apart
         return np.ldexp(total, -(e[:, None] + e[None, :]))
+
+
+def _keeps_rows(params: Params) -> bool:
+    """Tell whether rows are among parameters, as those of a kernel estimate are."""
+    return "points" in params or any(_keeps_rows(v) for v in params.values() if isinstance(v, Params))

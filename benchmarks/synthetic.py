@@ -1,16 +1,16 @@
 """Synthetic rows beside real ones: wine quality by colour and quality, adult's numbers by sex and income.
 
-    .venv/bin/python benchmarks/synthetic.py [FOLDER] [--splits 5]
+    .venv/bin/python benchmarks/synthetic.py [FOLDER] [--splits 3]
 
 Writes benchmarks/results/synthetic.md. FOLDER holds winequality-red.csv.gz, winequality-white.csv.gz and
 adult.data.gz (UCI, no part of this repository); by default ../shared/data. Without them nothing is measured.
 
 Half of the rows, at random, train a generator; of it as many rows are drawn as the other half has. Boosted
-trees (scikit-learn's, with its defaults, 5 folds) then learn to tell the drawn rows from the other half. Their
-AUC is .5 where nothing tells them apart; between the two real halves it is the floor. Recorded values lie on few
-points (most alcohol to one decimal, some to more; hours at 40 and 50), which alone tells real rows from draws. So
-the AUC is taken once more with Gaussian noise of a tenth of each column's standard deviation on both: what is left
-when digits are blurred.
+trees (scikit-learn's, with its defaults, 5 folds) then learn to tell the drawn rows from the other half.
+Their AUC is .5 where nothing tells them apart; between the two real halves it is the floor. Recorded values
+lie on few points (most alcohol to one decimal, some to more; hours at 40 and 50), which alone tells real
+rows from draws. So the AUC is taken once more with Gaussian noise of a tenth of each column's standard
+deviation on both: what is left when digits are blurred.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from pofx.validation import detect_decimals
 
 PAGE = ROOT / "benchmarks" / "results" / "synthetic.md"
 WINE = (
-    "fixed acidity", "volatile acidity", "citric acid", "residual sugar", "chlorides", "free SO2", "total SO2",
-    "density", "pH", "sulphates", "alcohol", "quality",
+    "fixed acidity", "volatile acidity", "citric acid", "residual sugar", "chlorides", "free SO2",
+    "total SO2", "density", "pH", "sulphates", "alcohol", "quality",
 )  # fmt: skip
 ADULT = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week", "sex", "income")
 ADULT_AT = (0, 2, 4, 10, 11, 12, 9, 14)
@@ -48,7 +48,12 @@ class Data:
     """A table, what groups it, where its columns end and where they stand still."""
 
     def __init__(
-        self, rows: pd.DataFrame, by: list[str], bounds: Mapping[str, Any], spikes: Mapping[str, Any], least: int
+        self,
+        rows: pd.DataFrame,
+        by: list[str],
+        bounds: Mapping[str, Any],
+        spikes: Mapping[str, Any],
+        least: int,
     ) -> None:
         self.rows, self.by, self.bounds, self.spikes, self.least = rows, by, bounds, spikes, least
 
@@ -61,7 +66,7 @@ def wine(folder: Path) -> Data:
         part["colour"] = colour
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
-    bounds = {name: (0.0, None) for name in WINE[:-1]}
+    bounds = dict.fromkeys(WINE[:-1], (0.0, None))
     return Data(rows, ["colour", "quality"], bounds, {"citric acid": 0.0}, least=40)
 
 
@@ -110,20 +115,40 @@ def independent(by: list[str] | None) -> Generator:
     return draw
 
 
+def snapped(generator: Generator) -> Generator:
+    """Return a generator whose values are moved to the nearest that the training rows have in that
+    column: the digits that people write, not which of them come together."""
+
+    def draw(train: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+        out = generator(train, n, seed)
+        for name in train.columns:
+            if pd.api.types.is_numeric_dtype(train[name]):
+                there = np.unique(train[name].to_numpy())
+                at = np.clip(np.searchsorted(there, out[name]), 1, len(there) - 1)
+                low, high = there[at - 1], there[at]
+                values = np.where(out[name] - low < high - out[name], low, high)
+                out[name] = values.astype(train[name].dtype)
+        return out
+
+    return draw
+
+
 def generators(data: Data) -> dict[str, Generator]:
     """Return the generators by name."""
 
     def mixture(_: Data) -> Any:
-        return pofx.GaussianMixture([1, 2, 4, 8], covariance_type="full", n_init=1, random_state=0)
+        return pofx.GaussianMixture([1, 3, 6], covariance_type="full", n_init=1, random_state=0)
 
+    bounded = grouped(lambda d: pofx.Transformed(mixture(d), dict(d.bounds)), data)
+    kernels = grouped(lambda d: pofx.KDE(bounds=dict(d.bounds)), data)
     return {
         "the training half itself (floor)": lambda train, n, seed: train,
         "one Gaussian per group": grouped(lambda _: pofx.Gaussian(), data, spikes=False),
         "one mixture per group": grouped(mixture, data, spikes=False),
-        "one mixture per group, spikes and bounds": grouped(
-            lambda d: pofx.Transformed(mixture(d), dict(d.bounds)), data
-        ),
-        "one KDE per group, spikes and bounds": grouped(lambda d: pofx.KDE(bounds=dict(d.bounds)), data),
+        "one mixture per group, spikes and bounds": bounded,
+        "that mixture, each value the nearest that occurs in training": snapped(bounded),
+        "one KDE per group, spikes and bounds": kernels,
+        "that KDE, each value the nearest that occurs in training": snapped(kernels),
         "columns independent": independent(None),
         "columns independent within groups": independent(data.by),
     }
@@ -138,7 +163,9 @@ def auc(real: pd.DataFrame, other: pd.DataFrame, seed: int) -> float:
     truth = np.r_[np.zeros(len(real)), np.ones(len(other))]
     order = np.random.default_rng(seed).permutation(len(truth))
     trees = HistGradientBoostingClassifier(random_state=0)
-    told = cross_val_predict(trees, rows.iloc[order].to_numpy(float), truth[order], cv=5, method="predict_proba")
+    told = cross_val_predict(
+        trees, rows.iloc[order].to_numpy(float), truth[order], cv=5, method="predict_proba"
+    )
     return float(roc_auc_score(truth[order], told[:, 1]))
 
 
@@ -194,7 +221,11 @@ def measure(name: str, data: Data, splits: int) -> list[str]:
                 float(np.mean([tuple(row) in known for row in drawn.to_numpy().tolist()]))
             )
             forms.setdefault(kind, form(drawn, train, data))
-            print(f"{name} {seed} {kind}: {found[kind][-1]:.3f} {blur[kind][-1]:.3f}", file=sys.stderr, flush=True)
+            print(
+                f"{name} {seed} {kind}: {found[kind][-1]:.3f} {blur[kind][-1]:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
     lines = [
         f"## {name}",
         "",
@@ -220,10 +251,13 @@ def _with_spread(values: list[float]) -> str:
 
 def main() -> None:
     """Measure and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--only", choices=("wine", "adult"))
+    parser.add_argument("-o", "--page", type=Path, default=PAGE)
     asked = parser.parse_args()
     if not (asked.folder / "adult.data.gz").exists():
         sys.exit(f"{asked.folder} does not hold the data; nothing was measured.")
@@ -239,7 +273,7 @@ def main() -> None:
     for name, read in (("wine", wine), ("adult", adult)):
         if asked.only in (None, name):
             text += measure(name, read(asked.folder), asked.splits)
-    PAGE.write_text("\n".join(text), encoding="utf-8")
+    asked.page.write_text("\n".join(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -186,8 +186,8 @@ def _what_it_is(series: Any, dtype: Any) -> str:
         return f"is categorical ({dtype}); expected numbers. Leave it out, or encode it yourself."
     if kind in ("String", "Binary"):
         return (
-            f"holds text ({dtype}); expected numbers. Text is never encoded silently: leave it out, or let it "
-            "group the rows, as Grouped(model, by=...) does."
+            f"holds text ({dtype}); expected numbers. Text is never encoded silently: leave it out, or let "
+            "it group the rows, as Grouped(model, by=...) does."
         )
     if kind in ("Struct", "List", "Array"):
         return f"is nested ({dtype}); expected one number per row. Unpack it into columns of its own."

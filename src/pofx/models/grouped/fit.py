@@ -86,16 +86,15 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
         except _TooSmall as error:
             reasons[i] = str(error)
     for i, why in reasons.items():
+        name = keys.said(table[i], data.columns)
         if wishes.small == "error":
-            raise DegenerateError(_refusal(keys.said(table[i], data.columns), why, len(reasons)))
+            raise DegenerateError(_refusal(name, why, len(reasons)))
         if wishes.small == "drop":
             dropped[i] = True
-            several.small.append(f"{keys.said(table[i], data.columns)}: {rows[i]:g} rows left out. {_sentence(why)}")
+            several.small.append(f"{name}: {rows[i]:g} rows left out. {_sentence(why)}")
         else:
             parts[i], pooled[i] = several.all_rows(i, keys.free(table[i]), why), True
-            several.small.append(
-                f"{keys.said(table[i], data.columns)}: takes the density of all levels. {_sentence(why)}"
-            )
+            several.small.append(f"{name}: takes the density of all levels. {_sentence(why)}")
     if dropped.all():
         raise DegenerateError(f"No group can be fitted: {reasons[0]}")
     kept = np.flatnonzero(~dropped)
@@ -112,11 +111,13 @@ def fit_groups(data: Data, keys: Keys, wishes: Wishes, rng: np.random.Generator)
 
 def tally(data: Data, keys: Keys) -> tuple[Floats, Floats]:
     """Return the different keys (k, q) in ascending order, and the weight of the rows of each (k,)."""
-    table, rows = np.empty((0, len(keys.by) + len(keys.spikes))), np.empty(0)
+    table: Floats = np.empty((0, len(keys.by) + len(keys.spikes)))
+    rows: Floats = np.empty(0)
     for x, w in data.rows():
         both = np.concatenate([table, keys.of_rows(x)])
         table, number = np.unique(both, axis=0, return_inverse=True)
-        rows = np.bincount(number.reshape(-1), weights=np.concatenate([rows, w]), minlength=len(table))
+        weights = np.concatenate([rows, w])
+        rows = np.bincount(number.reshape(-1), weights=weights, minlength=len(table)).astype(float)
         if len(table) > MOST_GROUPS:
             names = ", ".join(repr(data.label(j)) for j in keys.by)
             raise DataError(

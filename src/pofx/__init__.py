@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pofx.evaluate.compare import compare as compare
     from pofx.evaluate.differ import differ as differ
     from pofx.models.gaussian import Gaussian as Gaussian
+    from pofx.models.grouped import Grouped as Grouped
     from pofx.models.histogram import Histogram as Histogram
     from pofx.models.kde import KDE as KDE
     from pofx.models.mixture import GaussianMixture as GaussianMixture
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Gaussian": "pofx.models.gaussian:Gaussian",
     "GaussianMixture": "pofx.models.mixture:GaussianMixture",
+    "Grouped": "pofx.models.grouped:Grouped",
     "Histogram": "pofx.models.histogram:Histogram",
     "KDE": "pofx.models.kde:KDE",
     "Stack": "pofx.models.stack:Stack",
@@ -69,6 +71,7 @@ __all__ = [
     "KDE",
     "Gaussian",
     "GaussianMixture",
+    "Grouped",
     "Histogram",
     "Stack",
     "Table",

@@ -171,3 +171,18 @@ def test_a_column_that_is_there_already_is_not_written_twice(run: Run, model: st
     done = run("score", model, "once.csv", "--alarm", "0.05", "--as", "again")
     assert done.code == 3
     assert "'rarity' already" in done.err
+
+
+def test_a_model_by_groups_raises_alarms_too(tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["red", "white"], 200)
+    a = np.where(kind == "red", 0.0, 9.0) + rng.normal(size=200).round(2)
+    (tmp_path / "g.csv").write_text(
+        "kind,a\n" + "".join(f"{k},{v:.2f}\n" for k, v in zip(kind, a, strict=True)) + "red,9.00\n"
+    )
+    data, model = str(tmp_path / "g.csv"), str(tmp_path / "g.pofx")
+    assert run("fit", data, "--model", "gaussian", "--by", "kind", "-o", model).code == 0
+    done = run("score", model, data, "--alarm", "0.02", "--why")
+    assert done.code == 0
+    last = done.out.splitlines()[-1]
+    assert last.startswith("red,9.00,") and ",true," in last

@@ -44,7 +44,7 @@ def with_alarms(
     lenient = asked.missing != "error"
     if lenient:
         forgive(found)
-    table = asked.read_for(model, found)
+    table = asked.read_for(model, found, cells)
     reasons = _reasons(model, table, asked, found, cells) if lenient else None
     with progress() as step:
         step(f"{type(model).__name__}: {len(table):,} rows")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit faithful.csv -o faithful.pofx",
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
+    "pofx fit adult.csv --model mixture --by sex,income -o adult.pofx",
 )
 @reads(missing="drop", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The model file to write, say model.pofx.")
@@ -53,6 +55,16 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     default="auto",
     show_default=True,
     help="auto: the best on held-out rows, of --models. Or the class of an installed package.",
+)
+@click.option(
+    "--by",
+    metavar="A,B",
+    help="Columns that group the rows, text too: one density for each level, times its frequency.",
+)
+@click.option(
+    "--small",
+    type=click.Choice(["error", "pool", "drop"]),
+    help="Groups of --by with too few rows: refuse, give them the density of all levels, or leave them out.",
 )
 @judging_options
 @model_options
@@ -74,6 +86,8 @@ def fit(
     asked: Asked,
     output: str | None,
     model: str,
+    by: str | None,
+    small: str | None,
     how: How,
     given: Mapping[str, str],
     calibration: str,
@@ -96,6 +110,11 @@ def fit(
     if model != "auto" and how.given():
         raise click.UsageError(f"{how.given()[0]} is about choosing a model; it goes with --model auto.")
     models = make_models(how.models, seed) if model == "auto" else {"": make_model(model, seed, given)}
+    if small is not None and by is None:
+        raise click.UsageError("--small is about the groups of --by; name their columns.")
+    if by is not None:
+        asked = replace(asked, by=by)
+        models = {name: _grouped(one, asked, small) for name, one in models.items()}
     set_weight_kind(models.values(), weight_kind)
     if asked.missing == "marginal":
         set_marginal(models.values())
@@ -111,7 +130,8 @@ def fit(
         show(verdict(result, table).rstrip("\n"))
         fitted = _calibrated(result, calibration)
     else:
-        fitted = _one(models[""], asked, calibration, seed, in_blocks=model in IN_BLOCKS)
+        once = model in IN_BLOCKS and by is None
+        fitted = _one(models[""], asked, calibration, seed, in_blocks=once)
     _save(fitted, output, force=force)
     say(f"{type(fitted).__name__}: {fitted.fit_}")
     if fitted.fit_.calibration is not None:
@@ -120,6 +140,13 @@ def fit(
     if as_json:
         emit(json_text(_record(fitted, result, seed, output)))
     return judged(strict, converged=fitted.fit_.converged, doubtful=doubts(result))
+
+
+def _grouped(model: Density, asked: Asked, small: str | None) -> Density:
+    """Return one density of this kind for each level of the grouping columns."""
+    from pofx.models.grouped import Grouped
+
+    return Grouped(model, by=asked.group_keys(), small=small or "error")
 
 
 def _save(model: Density, output: str, *, force: bool) -> None:

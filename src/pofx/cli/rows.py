@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pofx.core.density import Density
     from pofx.data.blocks import FileBlocks
     from pofx.data.candidates import Source
+    from pofx.data.cells import Cells
     from pofx.data.table import Table
 
 __all__ = ["Asked", "print_table", "stem_of"]
@@ -49,6 +50,7 @@ class Asked:
     na: str | None = None
     header: bool | None = None
     missing: str = "error"
+    by: str | None = None
 
     @property
     def source(self) -> Any:
@@ -92,6 +94,7 @@ class Asked:
             "na": self.na,
             "header": self.header,
             "missing": "keep" if self.missing == "marginal" else self.missing,
+            "by": None if self.by is None else _columns(self.by),
         }
 
     @contextlib.contextmanager
@@ -127,6 +130,8 @@ class Asked:
         """
         if key is None:
             return self.read(), None
+        if self.by is not None:
+            raise click.UsageError("--by goes with folds at random, not with --groups or --time.")
         from pofx.data.openers import open_source
         from pofx.data.read import choose, marks_of_missing, position_of, read
         from pofx.errors import DataError
@@ -149,27 +154,30 @@ class Asked:
             notes.release(print_table(table))
         return table, both.values[:, -1]
 
-    def read_for(self, model: Density, found: Source | None = None) -> Table:
+    def read_for(self, model: Density, found: Source | None = None, cells: Cells | None = None) -> Table:
         """Read the columns that a model knows, by their names, and say what else there is.
 
         Parameters
         ----------
         found : the opened source, where it is open already
+        cells : and all of its cells
 
         Raises
         ------
         DataError
             Where a column is not there, with the nearest name.
         """
-        from pofx.data.openers import open_source
+        from pofx.data.cells import opened
         from pofx.data.read import marks_of_missing, read
 
-        with self._naming(), _notes().held() as notes:
+        marks = marks_of_missing(self.na)[0]
+        with self._naming(), contextlib.ExitStack() as stack, _notes().held() as notes:
             if found is None:
-                found = open_source(self.source, na=marks_of_missing(self.na)[0], header=self.header)
+                found, cells = stack.enter_context(opened(self.source, na=marks, header=self.header))
             options = {**self.options(), "header": None}
             if options["columns"] is None:
                 options["columns"] = _columns_of(model, found, options)
+            _read_levels(model, found, cells, options["columns"], marks)
             chosen = options["columns"] is not None and self.columns is None
             table = _under_its_names(read(found, **options), model)
             if chosen:  # what the model does not know has been said
@@ -178,9 +186,24 @@ class Asked:
             _check_width(table, model)
         return table
 
+    def group_keys(self) -> list[str | int]:
+        """Return the grouping columns as the rows that are read have them: a number counts among those."""
+        from pofx.data.openers import open_source
+        from pofx.data.read import choose, marks_of_missing, position_of
+
+        keys = _columns(self.by or "")
+        if all(isinstance(key, str) for key in keys):
+            return keys
+        options = self.options()
+        found = open_source(self.source, na=marks_of_missing(self.na)[0], header=self.header)
+        groups = [position_of(found, key) for key in keys]
+        weighs = None if options["weights"] is None else position_of(found, options["weights"])
+        keep, _ = choose(found, options["columns"], options["drop"] or [], weighs, groups)
+        return [keep.index(j) for j in groups]
+
     def is_large(self) -> bool:
         """Tell whether the files are so large that a fit should read them in blocks."""
-        if self.weights is not None or len(self.data) > 1 or self.data[0] == "-":
+        if self.weights is not None or self.by is not None or len(self.data) > 1 or self.data[0] == "-":
             return False
         return sum(os.path.getsize(name) for name in self.files()) >= LARGE
 
@@ -189,7 +212,7 @@ class Asked:
         from pofx.data.blocks import FileBlocks, open_blocks
 
         options = self.options()
-        del options["weights"]
+        del options["weights"], options["by"]
         blocks = open_blocks(self.source, **options)
         if not isinstance(blocks, FileBlocks):
             return None
@@ -250,6 +273,21 @@ def _columns_of(model: Density, found: Source, options: dict[str, Any]) -> list[
     if [name for name in theirs if name in as_here] != as_here:
         show(f"matched by name, in the model's order: {quoted(trained.names)}")
     return list(as_here)
+
+
+def _read_levels(
+    model: Density, found: Source, cells: Cells | None, columns: Any, marks: frozenset[str]
+) -> None:
+    """Read as texts, in place, the columns of the source in which the model knows levels of text."""
+    from pofx.data.groups import grouping
+    from pofx.data.read import position_of
+
+    trained = model.params_.columns
+    if trained.levels is None or columns is None or len(columns) != len(trained):
+        return
+    positions = [position_of(found, key) for key in columns]
+    texts = [at for j, at in enumerate(positions) if trained.levels_of(j) is not None]
+    grouping(found, texts, None, cells, marks)
 
 
 def _check_width(table: Table, model: Density) -> None:

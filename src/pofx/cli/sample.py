@@ -54,7 +54,7 @@ def sample(
 
         seed = secrets.randbelow(2**32)
         say(f"--seed {seed} repeats this draw")
-    from pofx.show.rows import drawn, to_csv
+    from pofx.show.rows import drawn, listed_rows, to_csv
 
     if as_json:
         table = drawn(fitted, rows, seed=seed, exact=exact)
@@ -63,7 +63,7 @@ def sample(
             "model": type(fitted).__name__,
             "seed": seed,
             "columns": [table.columns.label(j) for j in range(table.shape[1])],
-            "rows": table.values,
+            "rows": listed_rows(table),
         }
         emit(json_text(record), output, force=force)
     else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pofx.core.density import Density
     from pofx.data.candidates import Source
+    from pofx.data.cells import Cells
     from pofx.data.table import Table
 
 __all__ = ["command"]
@@ -109,7 +110,7 @@ def score(
 
     with opened(asked.source, na=marks_of_missing(asked.na)[0], header=asked.header) as (found, cells):
         if alarm is None:
-            record, columns = _densities(fitted, asked, found, name)
+            record, columns = _densities(fitted, asked, found, cells, name)
         else:
             how = How(alarm, why, own, seed)
             record, columns = with_alarms(fitted, _keeping(asked), found, cells, how, name)
@@ -132,10 +133,10 @@ def _remedy(clash: str, name: str) -> str:
 
 
 def _densities(
-    model: Density, asked: Asked, found: Source, name: str
+    model: Density, asked: Asked, found: Source, cells: Cells, name: str
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Return the record and the new column where no alarm is asked for."""
-    table = _keeping(asked).read_for(model, found)
+    table = _keeping(asked).read_for(model, found, cells)
     with progress() as step:
         step(f"{type(model).__name__}: {len(table):,} rows")
         log_p = model.log_density(table) if asked.missing == "marginal" else _log_density(model, table)

@@ -64,8 +64,9 @@ class Density(Hooks):
         The record of the fit: converged or not, why, passes, trace, seconds, rows.
     kind : {"exact", "bound", "estimate", "none"}
         What ``log_density`` means for this model.
-    measure : {"density", "mass"}
-        Densities and probability masses are never ranked against each other.
+    measure : {"density", "mass", "mixed"}
+        Densities and probability masses are never ranked against each other; ``"mixed"`` is a mass in some
+        columns times a density in the others.
     rank : int
         Simplicity among families, for comparisons: smaller is simpler.
     """
@@ -121,9 +122,17 @@ class Density(Hooks):
         rng = rng_from(self._seed())
         self._check_memory(*_shape(X))  # before anything is read: X may be a virtual array
         with one_blas_thread():
-            data = survey(X, sample_weight, missing=self.missing, weight_kind=self.weight_kind, errors=errors)
+            data = survey(
+                X,
+                sample_weight,
+                missing=self.missing,
+                weight_kind=self.weight_kind,
+                errors=errors,
+                groups=self._group_columns(),
+            )
+            self._check_levels(data.columns)
             self._check_memory(data.n, data.d)
-            said = _said_of(data.columns)
+            said = _said_of(data.columns, self._counted(data.columns))
             values, outcome = self._fit(data, rng)
         params = Params(values, data.units, data.columns)
         fit = Fit(
@@ -150,6 +159,17 @@ class Density(Hooks):
                 'is known of a row (missing="marginal"). GaussianMixture(1, missing="marginal") has.'
             )
         one_of(self.missing, "missing", ("error", "drop", "marginal")[: 3 if self.takes_missing else 2])
+
+    def _check_levels(self, columns: Columns) -> None:
+        """Raise DataError where a column holds the levels of a text that this model cannot have."""
+        able = self._counted(columns)
+        for j in range(len(columns)) if columns.levels is not None else ():
+            if columns.levels_of(j) is not None and j not in able:
+                name = columns.label(j)
+                raise DataError(
+                    f"Column {name!r} holds text, of which {type(self).__name__} has no density. Leave it "
+                    f"out, or fit one density for each of its levels: Grouped(model, by={name!r})."
+                )
 
     def _query(self, X: Any) -> np.ndarray:
         """Return the rows asked of the fitted model; NaN only where it takes them."""
@@ -517,15 +537,19 @@ def _shape(X: Any) -> tuple[int, int]:
     return (shape[0], shape[1] if len(shape) == 2 else 1) if known else (0, 0)
 
 
-def _said_of(columns: Columns) -> tuple[str, ...]:
-    """Warn of columns that hold yes or no only, and return what was said."""
-    flags = [repr(columns.label(j)) for j, dtype in enumerate(columns.dtypes) if dtype == "bool"]
+def _said_of(columns: Columns, counted: Sequence[int]) -> tuple[str, ...]:
+    """Warn of columns that hold yes or no only and are not counted, and return what was said."""
+    flags = [
+        repr(columns.label(j))
+        for j, dtype in enumerate(columns.dtypes)
+        if dtype == "bool" and j not in counted
+    ]
     if not flags:
         return ()
     names = ", ".join(flags[:5]) + (" …" if len(flags) > 5 else "")
     note = (
         f"{names}: discrete, true or false only, taken as the numbers 0 and 1. A density says little of such "
-        "a column: leave it out, or fit one model for each of its values."
+        "a column: leave it out, or fit one density for each of its values: Grouped(model, by=...)."
     )
     warnings.warn(note, PofxWarning, stacklevel=4)
     return (note,)

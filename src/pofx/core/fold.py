@@ -7,7 +7,7 @@ path and give the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,11 +93,14 @@ class Data:
         (m, d) or covariances (m, d, d); m is n, or 1 where they are the same for all.
     fingerprint : str, optional
         Of the rows that came and were not dropped, those of weight zero included.
+    at_hand : bool
+        Whether the rows are in memory, so that a part of them may be kept as well.
     """
 
     kept: np.ndarray | None = None
     errors: np.ndarray | None = None
     fingerprint: str | None = None
+    at_hand: bool = False  # whether the rows are in memory
 
     def __init__(
         self,
@@ -144,6 +147,37 @@ class Data:
         out = _measured(passes(), passes, Rows(np.empty((0, self.d)), columns, self.dropped, None))
         out.kept = self.kept
         return out
+
+    def where(self, chosen: Callable[[np.ndarray], np.ndarray], keep: Sequence[int]) -> Data:
+        """Return some columns of the rows that ``chosen`` tells, a function of rows in data units to a mask.
+
+        Raises
+        ------
+        DataError
+            Where it tells none.
+        """
+        columns = list(keep)
+
+        def passes() -> Iterator[Chunk]:
+            for values, w in self._passes():
+                at = chosen(values)
+                if at.any():
+                    part = np.ascontiguousarray(values[at][:, columns])
+                    yield part, None if w is None else w[at]
+
+        source = passes
+        if self.at_hand:
+            kept = list(passes())
+            source = lambda: iter(kept)  # noqa: E731
+        form = Rows(np.empty((0, len(columns))), self.columns.select(columns), 0, None)
+        out = _measured(source(), source, form)
+        out.at_hand = self.at_hand
+        return out
+
+    def rows(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield ``(x, w)`` as :meth:`blocks` does, but in data units, to the last bit as they came."""
+        for x, w in _rechunk(self._passes(), block_rows(self.d)):
+            yield x, np.ones(len(x)) if w is None else w
 
     def label(self, j: int) -> str:
         """Return the name of column ``j`` for messages."""
@@ -227,8 +261,10 @@ def survey(
     missing: str = "error",
     weight_kind: str | None = None,
     errors: Any = None,
+    groups: Sequence[str | int] = (),
 ) -> Data:
-    """Check the rows and their weights once, and return them as :class:`Data`.
+    """Check the rows and their weights once, and return them as :class:`Data`. The columns ``groups`` may
+    hold text, but not in :class:`Blocks`, whose later blocks may bring further levels.
 
     Raises
     ------
@@ -239,7 +275,7 @@ def survey(
         if errors is not None:
             raise DataError("errors need rows in memory, an array or a table; Blocks came.")
         return _survey_blocks(X, sample_weight, missing, weight_kind)
-    rows = rows_to_fit(X, missing=missing)
+    rows = rows_to_fit(X, missing=missing, groups=groups)
     values = rows.values
     raw = len(values) if rows.kept is None else len(rows.kept)
     w = row_weights(sample_weight, raw, weight_kind=weight_kind, kept=rows.kept)
@@ -250,7 +286,7 @@ def survey(
             e = e[w > 0]
         values, w = values[w > 0], w[w > 0]
     data = _measured(iter([(values, w)]), lambda: iter([(values, w)]), rows)
-    data.kept, data.errors = kept, e
+    data.kept, data.errors, data.at_hand = kept, e, True
     data.fingerprint = Fingerprint(rows.columns.names, data.d).update(rows.values).hexdigest()
     return data
 

@@ -6,12 +6,13 @@ Rows come as float64 blocks in unit space (:mod:`pofx.core.units`); the contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ParameterError, UnsupportedError
+from ..validation import Columns
 from .estimator import Estimator
 from .fitting import Outcome
 from .fold import Data, block_rows
@@ -29,6 +30,15 @@ class Hooks(Estimator):
 
     def _check(self) -> None:
         """Raise ParameterError for hyperparameters that are wrong whatever the data."""
+
+    def _group_columns(self) -> Sequence[str | int]:
+        """Return the names or numbers of the columns of training rows that may hold text."""
+        return ()
+
+    def _counted(self, columns: Columns) -> Sequence[int]:
+        """Return the numbers of the columns whose values have a probability each and no density: they may be
+        texts, and no change of units concerns them."""
+        return ()
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[Mapping[str, Any], Outcome]:
         """Return the parameters (unit space) and the outcome. By default: one fold, then solve."""

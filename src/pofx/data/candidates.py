@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pofx.errors import DataError, PofxError
+from pofx.validation import Levels
 
 MOST_COLUMNS = 100_000  # of any file: beyond it lie transposed tables and damaged files
 
@@ -33,6 +34,7 @@ class Candidate:
     key : why it is taken for a key of rows, where that cannot be told from the values alone
     error : raised unless the column is left out by ``columns=`` or ``drop=``
     warning : given if the column is kept
+    levels : the texts that its numbers stand for, where it was read as groups
     """
 
     name: str | None
@@ -43,6 +45,7 @@ class Candidate:
     key: str = ""
     error: PofxError | None = None
     warning: str = ""
+    levels: Levels | None = None
 
 
 @dataclass

@@ -66,6 +66,11 @@ def open_source(source: Any, *, na: frozenset[str] = frozenset(), header: bool |
     return _from_block(block_from_array(source), "array")
 
 
+def is_file(source: Any) -> bool:
+    """Tell whether a source is a path, a pattern, several paths, standard input or a known world."""
+    return isinstance(source, str | os.PathLike) or _are_paths(source)
+
+
 def _from_table(table: Table) -> Source:
     columns = [
         Candidate(
@@ -73,6 +78,7 @@ def _from_table(table: Table) -> Source:
             table.values[:, j],
             table.dtypes[j],
             table.decimals[j],
+            levels=table.columns.levels_of(j),
         )
         for j in range(table.shape[1])
     ]

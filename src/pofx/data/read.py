@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pofx.data.candidates import Source, counted
+from pofx.data.cells import opened
 from pofx.data.doubts import code_for_missing, doubled
+from pofx.data.groups import grouping
 from pofx.data.keys import named_like_a_key, why_key
-from pofx.data.openers import open_source
+from pofx.data.openers import is_file, open_source
 from pofx.data.table import Table
 from pofx.errors import DataError, ParameterError, PofxWarning, WeightError
 from pofx.validation import Columns, one_of
-from pofx.validation.columns import listed, nearest, printable
+from pofx.validation.columns import listed, nearest, printable, some_levels
 
 
 def read(
@@ -28,6 +30,7 @@ def read(
     na: str | float | Iterable[str | float] | None = None,
     header: bool | None = None,
     missing: str = "error",
+    by: str | int | Iterable[str | int] | None = None,
 ) -> Table:
     """Read rows of numbers.
 
@@ -49,6 +52,8 @@ def read(
     header : True if the first row of a text table holds names, False if it is data; by default that is judged
     missing : "error"; "drop" leaves out rows with a missing value in a column that is read and counts them in
         ``table.dropped``; "keep" keeps them as NaN
+    by : name or number of a column that groups the rows, or several, for :class:`pofx.Grouped`; they are read
+        whatever they hold, and those that hold text keep it
 
     Raises
     ------
@@ -61,9 +66,29 @@ def read(
     """
     one_of(missing, "missing", ("error", "drop", "keep"))
     words, codes = marks_of_missing(na)
-    found = open_source(source, na=words, header=header)
+    with contextlib.ExitStack() as stack:
+        if by is not None and is_file(source):
+            found, cells = stack.enter_context(opened(source, na=words, header=header))
+        else:
+            found, cells = open_source(source, na=words, header=header), None
+        groups = [position_of(found, key) for key in listed_keys(by) or []]
+        grouping(found, groups, source, cells, words)
+    return _table(found, codes, source, columns, drop, weights, missing, groups)
+
+
+def _table(
+    found: Source,
+    codes: list[float],
+    source: Any,
+    columns: str | int | Iterable[str | int] | None,
+    drop: str | int | Iterable[str | int] | None,
+    weights: str | int | None,
+    missing: str,
+    groups: list[int],
+) -> Table:
+    """Return the chosen columns of what was opened."""
     weighs = None if weights is None else position_of(found, weights)
-    keep, aside = choose(found, listed_keys(columns), listed_keys(drop) or [], weighs)
+    keep, aside = choose(found, listed_keys(columns), listed_keys(drop) or [], weighs, groups)
     values = np.empty((found.n, len(keep)))
     for position, j in enumerate(keep):
         column = values[:, position]
@@ -73,7 +98,7 @@ def read(
             found.notes.append(f"{found.label(j)}: {counted(replaced, 'value')} taken for missing, as asked")
         if found.columns[j].warning:
             _say(found, found.columns[j].warning)
-        if not found.chosen and (code := code_for_missing(column)) is not None:
+        if not found.chosen and j not in groups and (code := code_for_missing(column)) is not None:
             label, (number, times) = printable(found.label(j)), code
             _say(
                 found,
@@ -97,7 +122,13 @@ def read(
         _say(found, "the second half of the rows repeats the first: was the file appended to itself?")
     chosen = [found.columns[j] for j in keep]
     names = tuple(column.name or "" for column in chosen) if found.names is not None else None
-    described = Columns(names, tuple(c.dtype for c in chosen), tuple(c.decimals for c in chosen), "table")
+    described = Columns(
+        names,
+        tuple(c.dtype for c in chosen),
+        tuple(c.decimals for c in chosen),
+        "table",
+        some_levels(c.levels for c in chosen),
+    )
     return Table(
         values,
         described,
@@ -156,9 +187,13 @@ def listed_keys(columns: str | int | Iterable[str | int] | None) -> list[str | i
 
 
 def choose(
-    found: Source, columns: list[str | int] | None, drop: list[str | int], weighs: int | None = None
+    found: Source,
+    columns: list[str | int] | None,
+    drop: list[str | int],
+    weighs: int | None = None,
+    groups: Sequence[int] = (),
 ) -> tuple[list[int], dict[str, str]]:
-    """Return the positions of the columns to read, and why the others are set aside."""
+    """Return the positions of the columns to read, and why the others are set aside; ``groups`` are read."""
     unwanted = {position_of(found, key) for key in drop}
     aside = {found.label(j): "dropped, as asked" for j in sorted(unwanted)}
     if weighs is not None:
@@ -166,6 +201,7 @@ def choose(
         aside[found.label(weighs)] = "the weights of the rows, as asked"
     if columns is not None:
         keep = [position_of(found, key) for key in columns]
+        keep = [*(j for j in groups if j not in keep), *keep]
         if not keep or len(set(keep)) != len(keep) or unwanted & set(keep):
             raise ParameterError("columns= must name one or more different columns, none of them in drop=.")
         rest = (j for j in range(len(found.columns)) if j not in keep and j not in unwanted)
@@ -174,7 +210,9 @@ def choose(
     for j, column in enumerate(found.columns):
         if j in unwanted:
             continue
-        if column.why_not:
+        if j in groups:
+            keep.append(j)
+        elif column.why_not:
             aside[found.label(j)] = column.why_not
         elif not found.chosen and np.isnan(found.numbers(j)).all():
             aside[found.label(j)] = "no value in any row"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -13,7 +14,8 @@ from pofx.data.candidates import counted
 from pofx.errors import DataError, ParameterError
 from pofx.optional import need
 from pofx.validation import Columns, Rows, make_container, one_of
-from pofx.validation.columns import printable
+from pofx.validation.columns import listed, printable
+from pofx.validation.levels import words_of
 
 _SHOWN = 60  # columns
 FRAMES = ("pandas", "polars", "pyarrow")
@@ -26,7 +28,8 @@ class Table:
     scikit-learn's splitters and ``GridSearchCV``; a model fitted to it samples a ``Table``.
 
     ======================== ===========================================================
-    ``table["waiting"]``     the column, in the dtype it was recorded in (float where a value is missing)
+    ``table["waiting"]``     the column, in the dtype it was recorded in (float where a value is missing);
+                             texts, where it was read as groups
     ``table[["a", "b"]]``    a Table of these columns
     ``table[3]``             one row, a 1-D float array
     ``table[2:9]``, mask, …  a Table of these rows
@@ -72,7 +75,7 @@ class Table:
             weights.flags.writeable = False
         self.weights: NDArray[np.float64] | None = weights
         self._values: NDArray[np.float64] = rows
-        self.columns = Columns(columns.names, columns.dtypes, columns.decimals, "table")
+        self.columns = replace(columns, container="table")
         self.set_aside = dict(set_aside or {})
         self.index = index
         self.notes = tuple(notes)
@@ -201,6 +204,8 @@ class Table:
     def _column(self, key: Any) -> NDArray[Any]:
         j = self.columns.index(key)
         column = self._values[:, j]
+        if (levels := self.columns.levels_of(j)) is not None:
+            return words_of(column, levels)
         return column.copy() if np.isnan(column).any() else column.astype(self.dtypes[j])
 
     def to_frame(self, kind: str | None = None) -> Any:
@@ -218,8 +223,9 @@ class Table:
         """
         kind = one_of(kind or self.origin or "pandas", "kind", FRAMES)
         names = self.names or tuple(f"column {j}" for j in range(self.shape[1]))
-        typed = {name: self._column(j) for j, name in enumerate(names)}
+        typed: dict[str, Any] = {name: self._column(j) for j, name in enumerate(names)}
         library = need(kind, why=f'to_frame("{kind}") makes a {kind} table; "pyarrow" needs nothing more')
+        typed = {name: v.tolist() if v.dtype == object else v for name, v in typed.items()}  # texts
         if kind == "pandas":
             return library.DataFrame(typed, index=self.index)
         return library.DataFrame(typed) if kind == "polars" else library.table(typed)
@@ -232,10 +238,13 @@ class Table:
             column = self._values[:, j]
             present = column[~np.isnan(column)]
             spread = f"{present.min():g} to {present.max():g}" if present.size else "no value"
+            levels = self.columns.levels_of(j)
+            if levels is not None:
+                spread = listed(levels.words, most=4)
             lines.append(
                 (
                     self.columns.label(j),
-                    self.dtypes[j],
+                    self.dtypes[j] if levels is None else "text",
                     self._precision(j),
                     len(column) - present.size,
                     spread,
@@ -244,7 +253,9 @@ class Table:
         return lines
 
     def _precision(self, j: int) -> str:
-        decimals = self.decimals[j]
+        decimals, levels = self.decimals[j], self.columns.levels_of(j)
+        if levels is not None:
+            return counted(len(levels.words), "level")
         if self.dtypes[j] == "bool":
             return "true or false, as 0 or 1"
         if decimals is None:

@@ -326,6 +326,8 @@ def _components(model: Density, x: Floats, usable: Bools) -> tuple[NDArray[np.in
     asked: Any = model.model if isinstance(model, Foreign) else model
     if not (hasattr(asked, "predict") and hasattr(asked, "predict_proba")):
         return None, None
+    if model.measure == "mixed":  # what it predicts is a group, and that stands in the row
+        return None, None
     label, probability = np.full(len(x), -2, dtype=np.int64), np.full(len(x), np.nan)
     if usable.any():
         rows = x[usable] if asked is not model else Rows(x[usable], model.params_.columns)

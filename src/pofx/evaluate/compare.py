@@ -141,6 +141,7 @@ def compare(
         groups=groups,
         time=time,
         most_rows=most_rows,
+        texts=list(dict.fromkeys(key for model in by_name.values() for key in model._group_columns())),
     )
     given = {name for name, model in by_name.items() if is_given(model)}
     roles = dict.fromkeys(given, "given")

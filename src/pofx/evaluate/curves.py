@@ -14,7 +14,7 @@ from ..core.density import Density
 from ..errors import UnsupportedError
 from ..maths.energy import MOST_PAIRED, Energy, energy_test
 from ..threads import one_blas_thread
-from ..validation import Columns, Rows, restore, rows_to_fit
+from ..validation import Columns, Rows, restore, rows_to_fit, rows_to_query
 from .calibration import Band, band, pit_counts, rank_counts
 
 __all__ = [
@@ -135,8 +135,8 @@ class Tally:
             self.counts = [np.zeros(len(b.z), dtype=np.int64) for b in self.bands]
             self.seen = [[] for _ in self.bands]
         m = math.ceil(self.draws * len(x) / self.n)
-        drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
-        drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
+        plain = replace(self.columns, container="array", levels=None)
+        drawn = np.asarray(restore(draws_of(judge, m, rng), plain), dtype=float)
         self._pair(x, drawn, rng.spawn(1)[0])
         for j, cdf in enumerate(cdfs):
             if self.bands[j].draws is None and cdf is not None:
@@ -250,6 +250,14 @@ def curve_of(
 def log_density(model: Density, x: Floats) -> Floats:
     """Return the log density of rows (n, d) in the order of the model's columns."""
     return model.log_density(Rows(x, model.params_.columns))
+
+
+def draws_of(model: Density, n: int, seed: Any) -> Floats:
+    """Return n draws (n, d) as numbers; of texts, those of their levels."""
+    sample, columns = model.sample(n, random_state=seed, exact=True), model.params_.columns
+    if columns.levels is None:
+        return rows_to_fit(sample).values
+    return rows_to_query(sample, columns, who=type(model).__name__)
 
 
 def comparable(one: Floats, other: Floats) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from ..core.density import Density
 from ..core.estimator import unfitted
 from ..errors import DataError, PofxError, PofxWarning, UnsupportedError
 from ..validation import Columns, Fingerprint, Rows, rows_to_fit, rows_to_query
-from .curves import log_density
+from .curves import draws_of, log_density
 from .foreign import Foreign
 from .heldout import Split
 
@@ -28,7 +28,13 @@ def rows_of(model: Density, X: Any) -> Rows:
     """Return the rows in the order of the model's columns, and the precision that they are recorded in."""
     trained = model.params_.columns
     missing = getattr(model, "missing", "error")
-    rows = rows_to_fit(X, missing="error" if missing == "marginal" else missing)
+    levels = range(len(trained)) if trained.levels is not None else ()
+    texts = [
+        trained.names[j] if trained.names is not None else j
+        for j in levels
+        if trained.levels_of(j) is not None
+    ]
+    rows = rows_to_fit(X, missing="error" if missing == "marginal" else missing, groups=texts)
     values = rows_to_query(rows, trained, who=type(model).__name__)
     theirs = rows.columns
     if theirs.names is not None and trained.names is not None:
@@ -79,7 +85,7 @@ def _is_fit_of(model: Density, given: Rows) -> bool:
             again = unfitted(model).fit(given)
             few = np.linspace(0, len(given.values) - 1, min(100, len(given.values))).astype(int)
             if model.kind == "none":
-                one, other = (rows_to_fit(m.sample(10, random_state=0)).values for m in (model, again))
+                one, other = (draws_of(m, 10, 0) for m in (model, again))
             else:
                 one, other = (log_density(m, given.values[few]) for m in (model, again))
     except Exception:  # whatever a model raises, it is not the fit of these rows

@@ -8,7 +8,7 @@ window); the first part is never held out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,12 +108,13 @@ def split(
     groups: Any = None,
     time: Any = None,
     most_rows: int | None = None,
+    texts: Sequence[str | int] = (),
 ) -> Split:
     """Check the rows and say which are held out together.
 
     By default they are dealt into ``folds`` parts of equal size (to one row), at random by the seed; fewer
     rows than ``folds`` give one part each (leave one out). Rows of weight zero are left out. The other
-    arguments are those of :func:`pofx.compare`.
+    arguments are those of :func:`pofx.compare`, and ``texts`` the columns that may hold text.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def split(
     folds = whole_number(folds, "folds", least=2)
     X, groups = take_out(X, groups, "groups")
     X, time = take_out(X, time, "time")
-    rows = rows_to_fit(X, missing=missing)
+    rows = rows_to_fit(X, missing=missing, groups=texts)
     w = row_weights(sample_weight, len(rows.values), weight_kind=weight_kind, kept=rows.kept)
     came = len(rows.values) if rows.kept is None else len(rows.kept)
     kept = np.ones(came, dtype=bool) if rows.kept is None else rows.kept.copy()

@@ -22,6 +22,7 @@ GROUP = "pofx.models"
 BUILT_IN = {
     "Gaussian": "pofx.models.gaussian",
     "GaussianMixture": "pofx.models.mixture",
+    "Grouped": "pofx.models.grouped",
     "Histogram": "pofx.models.histogram",
     "KDE": "pofx.models.kde",
     "Stack": "pofx.models.stack",

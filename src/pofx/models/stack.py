@@ -23,7 +23,7 @@ from ..core.fitting import Outcome
 from ..core.fold import Data
 from ..core.params import Params
 from ..errors import DataError, ParameterError, UnsupportedError
-from ..validation import Rows, whole_number
+from ..validation import Columns, Rows, whole_number
 
 __all__ = ["Stack", "stack_weights"]
 
@@ -132,6 +132,12 @@ class Stack(Density):
         return tuple(self._parts(self.params_))
 
     # ---------------------------------------------------------------- fit
+
+    def _group_columns(self) -> Sequence[str | int]:
+        return self.models[0]._group_columns() if len(self.models) else ()
+
+    def _counted(self, columns: Columns) -> Sequence[int]:
+        return self.models[0]._counted(columns) if len(self.models) else ()
 
     def _check(self) -> None:
         if not isinstance(self.models, Sequence) or not len(self.models):

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pofx.core.density import Density
 from pofx.data.table import Table
-from pofx.validation import restore, restore_exact, rng_from
+from pofx.validation import Columns, restore, restore_exact, rng_from, values_of
 
-__all__ = ["drawn", "guarded", "scored_csv", "to_csv"]
+__all__ = ["drawn", "guarded", "listed_rows", "scored_csv", "to_csv"]
 
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -48,7 +50,11 @@ def to_csv(model: Density, n: int, *, seed: int, exact: bool = False, guard: boo
     reading them gives back the same float. ``guard=False`` writes names that look like formulas as they are.
     """
     table = drawn(model, n, seed=seed, exact=exact)
-    shown = [_as_text(None if exact else places) for places in model.params_.columns.decimals]
+    columns = model.params_.columns
+    shown = [
+        _as_text(None if exact else places) if columns.levels_of(j) is None else _as_word(columns, j, guard)
+        for j, places in enumerate(columns.decimals)
+    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if table.names is not None:
@@ -99,6 +105,25 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else repr(value)
+
+
+def listed_rows(table: Table) -> list[list[Any]]:
+    """Return the rows as lists of numbers, and of texts where a column holds levels of text."""
+    columns = [
+        values_of(table.values[:, j], table.columns, j)
+        if table.columns.levels_of(j) is not None
+        else table.values[:, j].tolist()
+        for j in range(table.shape[1])
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _as_word(columns: Columns, j: int, guard: bool) -> Callable[[float], str]:
+    def word(code: float) -> str:
+        text = str(values_of(np.array([code]), columns, j)[0])
+        return guarded(text) if guard else text
+
+    return word
 
 
 def _as_text(places: int | None) -> Callable[[float], str]:

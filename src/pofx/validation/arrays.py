@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pofx.errors import DataError, PofxWarning
-from pofx.validation.columns import Block, DataTypeError, printable
+from pofx.validation.columns import Block, DataTypeError, Levels, listed, printable, some_levels
+from pofx.validation.levels import NO_GROUPS, GroupColumns, coded
 
 _EXACT = 2**53  # beyond it not every whole number is a float64
 
 
-def block_from_array(X: Any, wanted: Sequence[str] | None = None) -> Block:
+def block_from_array(X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast an array, a list of rows or of numbers, a masked or a record array (of it the wanted columns).
+
+    Columns among ``groups`` may hold text; in a list of rows or an array of objects beside numbers.
 
     Raises
     ------
@@ -29,7 +32,9 @@ def block_from_array(X: Any, wanted: Sequence[str] | None = None) -> Block:
     masked = X if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X) else None
     raw = _as_array(X)
     if raw.dtype.names is not None:
-        return _from_records(raw, masked, wanted)
+        return _from_records(raw, masked, wanted, groups)
+    if groups.known and raw.ndim == 2 and raw.dtype.kind in "OU":
+        return _from_mixed(np.asarray(X, dtype=object), groups)
     if raw.ndim not in (1, 2):
         raise DataError(_shape_complaint(X, raw))
     values, dtype = numbers_from(raw, None)
@@ -78,22 +83,58 @@ def _shape_complaint(X: Any, raw: NDArray[Any]) -> str:
     )
 
 
-def _from_records(raw: NDArray[Any], masked: Any, wanted: Sequence[str] | None) -> Block:
+def _from_mixed(raw: NDArray[Any], groups: GroupColumns) -> Block:
+    """Columns of numbers and of texts side by side."""
+    read = [_group_or_numbers(raw[:, j], None, j, groups) for j in range(raw.shape[1])]
+    values = np.column_stack([column for column, _, _ in read]) if read else np.empty((len(raw), 0))
+    return Block(
+        values, None, tuple(dtype for _, dtype, _ in read), "array", levels=some_levels(r[2] for r in read)
+    )
+
+
+def _group_or_numbers(
+    raw: NDArray[Any], name: str | None, j: int, groups: GroupColumns
+) -> tuple[NDArray[np.float64], str, Levels | None]:
+    """Return a column's numbers, the dtype they came in, and its levels where it holds texts."""
+    label = name or f"column {j}"
+    if groups.may_hold_text(name, j):
+        known = groups.levels(name, j)
+        if raw.dtype.kind == "U" or (raw.dtype.kind == "O" and any(isinstance(v, str) for v in raw)):
+            words = [None if v is None or v != v else v for v in raw.tolist()]
+            codes, level = coded(words, known, where(label), unseen=groups.unseen)
+            return codes, "int64", level
+        if known is not None:
+            raise DataError(f"{where(label)} holds no text; the fit knew the levels {listed(known.words)}.")
+        if raw.dtype.kind == "O":  # numbers among texts of other columns come as they are
+            present = {type(v) for v in raw}
+            if present <= {bool, np.bool_}:
+                raw = raw.astype(bool)
+            elif present <= {int, bool}:
+                raw = raw.astype(np.int64)
+    return (*numbers_from(raw, label), None)
+
+
+def _from_records(
+    raw: NDArray[Any], masked: Any, wanted: Sequence[str] | None, groups: GroupColumns
+) -> Block:
     """Named columns from a record or structured array."""
     if raw.ndim != 1:
         raise DataError(f"X is a record array of shape {raw.shape}; expected one record per row: X.ravel().")
     names = tuple(wanted or raw.dtype.names or ())
-    columns, dtypes = [], []
-    for name in names:
+    columns: list[NDArray[np.float64]] = []
+    dtypes: list[str] = []
+    levels: list[Levels | None] = []
+    for j, name in enumerate(names):
         if raw[name].ndim != 1:
             raise DataError(f"{printable(name)} holds an array in each row; expected one number per row.")
-        column, dtype = numbers_from(raw[name], name)
+        column, dtype, level = _group_or_numbers(raw[name], name, j, groups)
+        levels.append(level)
         if masked is not None:
             column = np.where(np.ma.getmaskarray(masked[name]), np.nan, column)
         columns.append(column)
         dtypes.append(dtype)
     values = np.column_stack(columns) if columns else np.empty((len(raw), 0))
-    return Block(values, names, tuple(dtypes), "array")
+    return Block(values, names, tuple(dtypes), "array", levels=some_levels(levels))
 
 
 def where(label: str | None) -> str:

@@ -43,6 +43,20 @@ def listed(words: Sequence[object], most: int = 8) -> str:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """The texts that the numbers 0, 1, ... of a column stand for.
+
+    Attributes
+    ----------
+    words : the texts, ascending and all different
+    categorical : whether they came as a column of categories, and go back as one
+    """
+
+    words: tuple[str, ...]
+    categorical: bool = False
+
+
+@dataclass(frozen=True)
 class Columns:
     """What the columns of the training rows looked like.
 
@@ -52,12 +66,15 @@ class Columns:
     dtypes : NumPy dtype names of the original columns ("float64", "int64", "bool", ...)
     decimals : recorded decimal places (0 for whole numbers), None = continuous
     container : "array", "vector" (one column given 1-D), "pandas", "polars", "pyarrow" or "table"
+    levels : for each column the texts that its numbers stand for, None for numbers that stand for themselves;
+        None where all do. A column with levels has the dtype "int64" and 0 decimals.
     """
 
     names: tuple[str, ...] | None
     dtypes: tuple[str, ...]
     decimals: tuple[int | None, ...]
     container: str
+    levels: tuple[Levels | None, ...] | None = None
 
     @classmethod
     def plain(cls, d: int, names: Sequence[str] | None = None, container: str = "array") -> Columns:
@@ -70,6 +87,10 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.dtypes)
+
+    def levels_of(self, j: int) -> Levels | None:
+        """Return the texts that the numbers of column ``j`` stand for, None for plain numbers."""
+        return None if self.levels is None else self.levels[j]
 
     def label(self, j: int) -> str:
         """Return the name of column ``j`` for messages: "waiting", or "column 3" (counted from 0)."""
@@ -107,17 +128,27 @@ class Columns:
         keep = list(keep)
         names = None if self.names is None else tuple(self.names[j] for j in keep)
         return Columns(
-            names, tuple(self.dtypes[j] for j in keep), tuple(self.decimals[j] for j in keep), self.container
+            names,
+            tuple(self.dtypes[j] for j in keep),
+            tuple(self.decimals[j] for j in keep),
+            self.container,
+            some_levels(self.levels_of(j) for j in keep),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and strings, fit for JSON."""
-        return {
+        record: dict[str, Any] = {
             "names": None if self.names is None else list(self.names),
             "dtypes": list(self.dtypes),
             "decimals": list(self.decimals),
             "container": self.container,
         }
+        if self.levels is not None:  # files of other models are as they were
+            record["levels"] = [
+                None if level is None else {"words": list(level.words), "categorical": level.categorical}
+                for level in self.levels
+            ]
+        return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Columns:
@@ -128,7 +159,8 @@ class Columns:
         ParameterError
             if a field is missing, of the wrong type or out of range.
         """
-        if not isinstance(record, Mapping) or set(record) != {"names", "dtypes", "decimals", "container"}:
+        fields = {"names", "dtypes", "decimals", "container"}
+        if not isinstance(record, Mapping) or set(record) - {"levels"} != fields:
             raise ParameterError("A record of columns has the fields names, dtypes, decimals and container.")
         names, dtypes, decimals = record["names"], record["dtypes"], record["decimals"]
         if not (isinstance(dtypes, list) and dtypes and all(t in DTYPES for t in map(_text, dtypes))):
@@ -148,8 +180,38 @@ class Columns:
         if _text(record["container"]) not in CONTAINERS:
             raise ParameterError(f"Columns: container must be one of {listed(CONTAINERS)}.")
         return cls(
-            None if names is None else tuple(names), tuple(dtypes), tuple(decimals), record["container"]
+            None if names is None else tuple(names),
+            tuple(dtypes),
+            tuple(decimals),
+            record["container"],
+            _levels_from_json(record.get("levels"), d),
         )
+
+
+def some_levels(levels: Iterable[Levels | None]) -> tuple[Levels | None, ...] | None:
+    """Return the levels of columns as :class:`Columns` holds them: None where no column has any."""
+    each = tuple(levels)
+    return each if any(level is not None for level in each) else None
+
+
+def _levels_from_json(record: Any, d: int) -> tuple[Levels | None, ...] | None:
+    if record is None:
+        return None
+    if not (isinstance(record, list) and len(record) == d):
+        raise ParameterError(f"Columns: levels must be a list of {d}, or null.")
+    found: list[Levels | None] = []
+    for item in record:
+        if item is None:
+            found.append(None)
+            continue
+        words: Any = item.get("words") if isinstance(item, Mapping) else None
+        right = isinstance(words, list) and words and all(isinstance(w, str) for w in words)
+        if not right or words != sorted(set(words)) or type(item.get("categorical")) is not bool:
+            raise ParameterError(
+                "Columns: the levels of a column must be different texts in ascending order."
+            )
+        found.append(Levels(tuple(words), item["categorical"]))
+    return some_levels(found)
 
 
 def _text(value: object) -> str:
@@ -191,6 +253,7 @@ class Block:
     container: str
     decimals: tuple[int | None, ...] | None = None
     dropped: int = 0
+    levels: tuple[Levels | None, ...] | None = None
 
     def label(self, j: int) -> str:
         """Return "column 'waiting'" or "column 3" for messages."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pofx.errors import DataError
 from pofx.validation.arrays import numbers_from, where
-from pofx.validation.columns import Block, DataTypeError, listed
+from pofx.validation.columns import Block, DataTypeError, Levels, listed, some_levels
+from pofx.validation.levels import NO_GROUPS, GroupColumns, coded
 
 _LIBRARIES = frozenset(
     (
@@ -50,13 +51,14 @@ class Frame(NamedTuple):
     container: str  # "pandas", "polars", "pyarrow", or "vector" for a Series
 
 
-def block_from_frame(X: Any, wanted: Sequence[str] | None = None) -> Block:
+def block_from_frame(X: Any, wanted: Sequence[str] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast a DataFrame or a Series (of a DataFrame the wanted columns, in that order).
 
     Parameters
     ----------
     X : a DataFrame or Series of pandas, polars, pyarrow or another library that narwhals knows
     wanted : names of columns that it has; the others are not looked at
+    groups : the columns that may hold text
 
     Raises
     ------
@@ -65,11 +67,42 @@ def block_from_frame(X: Any, wanted: Sequence[str] | None = None) -> Block:
     """
     frame = open_frame(X, wanted)
     values = np.empty((frame.n, len(frame.series)))
-    dtypes = []
+    dtypes: list[str] = []
+    levels: list[Levels | None] = []
     for j, series in enumerate(frame.series):
-        values[:, j], dtype = column_numbers(series, frame.names[j] if frame.names else f"column {j}")
+        name = frame.names[j] if frame.names else None
+        label = name or f"column {j}"
+        words = column_words(series) if groups.may_hold_text(name, j) else None
+        known = groups.levels(name, j)
+        if words is None and known is not None:
+            raise DataError(
+                f"{where(label)} holds {series.dtype}; the fit knew the levels {listed(known.words)}."
+            )
+        level, dtype = None, "int64"
+        if words is None:
+            values[:, j], dtype = column_numbers(series, label)
+        else:
+            values[:, j], level = coded(
+                words, known, where(label), unseen=groups.unseen, categorical=is_categorical(series)
+            )
         dtypes.append(dtype)
-    return Block(values, frame.names, tuple(dtypes), frame.container)
+        levels.append(level)
+    return Block(values, frame.names, tuple(dtypes), frame.container, levels=some_levels(levels))
+
+
+def is_categorical(series: Any) -> bool:
+    """Tell whether a narwhals Series holds categories."""
+    return str(series.dtype).partition("(")[0] in ("Categorical", "Enum")
+
+
+def column_words(series: Any) -> list[Any] | None:
+    """Return the texts of a narwhals Series, None where one is missing; None for a Series without any."""
+    kind = str(series.dtype).partition("(")[0]
+    if kind != "String" and kind != "Object" and not is_categorical(series):
+        return None
+    absent = series.is_null().to_numpy().astype(bool).tolist()
+    words = [None if gone else word for word, gone in zip(series.to_list(), absent, strict=True)]
+    return words if any(isinstance(word, str) for word in words) else None
 
 
 def open_frame(X: Any, wanted: Sequence[str] | None = None) -> Frame:
@@ -152,7 +185,10 @@ def _what_it_is(series: Any, dtype: Any) -> str:
     if kind in ("Categorical", "Enum"):
         return f"is categorical ({dtype}); expected numbers. Leave it out, or encode it yourself."
     if kind in ("String", "Binary"):
-        return f"holds text ({dtype}); expected numbers. Text is never encoded silently: leave it out."
+        return (
+            f"holds text ({dtype}); expected numbers. Text is never encoded silently: leave it out, or let "
+            "it group the rows, as Grouped(model, by=...) does."
+        )
     if kind in ("Struct", "List", "Array"):
         return f"is nested ({dtype}); expected one number per row. Unpack it into columns of its own."
     native = getattr(series.to_native(), "dtype", getattr(series.to_native(), "type", dtype))

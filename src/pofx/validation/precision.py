@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from pofx.errors import UnsupportedError
 from pofx.optional import need
 from pofx.validation.columns import MOST_DECIMALS, Columns
+from pofx.validation.levels import words_of
 
 _SAMPLE = 256  # rows looked at before all rows are
 _BLOCK = 65_536
@@ -136,7 +138,8 @@ def restore(values: NDArray[np.float64], columns: Columns) -> Any:
     Returns
     -------
     array (m, d); (m,) for "vector"; a pandas or polars DataFrame, a pyarrow or pofx Table. Integers are
-    rounded and clipped to the range of their dtype, booleans are 0 below one half and 1 from there on.
+    rounded and clipped to the range of their dtype, booleans are 0 below one half and 1 from there on, and
+    texts are the levels whose numbers these are.
     """
     typed = [
         _recorded(values[:, j], columns.decimals[j], np.dtype(columns.dtypes[j])) for j in range(len(columns))
@@ -151,7 +154,12 @@ def restore_exact(values: NDArray[np.float64], columns: Columns) -> Any:
     ----------
     values : (m, d) float64
     """
-    floats = Columns(columns.names, ("float64",) * len(columns), (None,) * len(columns), columns.container)
+    coded = [columns.levels_of(j) is not None for j in range(len(columns))]
+    floats = replace(
+        columns,
+        dtypes=tuple("int64" if text else "float64" for text in coded),
+        decimals=tuple(0 if text else None for text in coded),
+    )
     return _contain(values, [values[:, j] for j in range(len(columns))], floats)
 
 
@@ -176,7 +184,7 @@ def restore_filled(values: NDArray[np.float64], known: NDArray[np.bool_], column
         typed.append(as_recorded if same else column)
     if any(column.dtype != dtype for column, dtype in zip(typed, columns.dtypes, strict=True)):
         dtypes = tuple(column.dtype.name for column in typed)
-        columns = Columns(columns.names, dtypes, columns.decimals, columns.container)
+        columns = replace(columns, dtypes=dtypes)
     return _contain(values, typed, columns)
 
 
@@ -200,6 +208,8 @@ def _recorded(column: NDArray[np.float64], decimals: int | None, dtype: np.dtype
 
 def _contain(values: NDArray[np.float64], typed: list[NDArray[Any]], columns: Columns) -> Any:
     kind = columns.container
+    if columns.levels is not None and kind not in _makers:  # a Table keeps the numbers, and what they mean
+        typed = [_texts(column, columns, j) for j, column in enumerate(typed)]
     if kind == "vector" and len(columns) == 1:
         return np.ascontiguousarray(typed[0])
     if kind in ("array", "vector"):
@@ -213,17 +223,41 @@ def _contain(values: NDArray[np.float64], typed: list[NDArray[Any]], columns: Co
     names = columns.names
     if kind == "pandas":
         pandas = need("pandas", why="the model was fitted to a pandas DataFrame")
-        frame = pandas.DataFrame(dict(enumerate(typed)))
+        frame = pandas.DataFrame({j: _of_pandas(column, columns, j) for j, column in enumerate(typed)})
         if names is not None:
             frame.columns = list(names)
         return frame
     labels = names or tuple(f"column_{j}" for j in range(len(columns)))
     if kind == "polars":
-        return need("polars", why="the model was fitted to a polars DataFrame").DataFrame(
-            dict(zip(labels, typed, strict=True))
-        )
+        polars = need("polars", why="the model was fitted to a polars DataFrame")
+        made = polars.DataFrame(dict(zip(labels, typed, strict=True)))
+        categories = [labels[j] for j in range(len(columns)) if _categorical(columns, j)]
+        return made.with_columns(polars.col(categories).cast(polars.Categorical)) if categories else made
     if kind == "pyarrow":
-        return need("pyarrow", why="the model was fitted to a pyarrow Table").table(
-            dict(zip(labels, typed, strict=True))
-        )
+        arrow = need("pyarrow", why="the model was fitted to a pyarrow Table")
+        arrays = [
+            arrow.array(column).dictionary_encode() if _categorical(columns, j) else arrow.array(column)
+            for j, column in enumerate(typed)
+        ]
+        return arrow.table(dict(zip(labels, arrays, strict=True)))
     raise UnsupportedError(f"Rows cannot be put into a container called {kind!r}.")
+
+
+def _texts(column: NDArray[Any], columns: Columns, j: int) -> NDArray[Any]:
+    levels = columns.levels_of(j)
+    return column if levels is None else words_of(np.asarray(column, dtype=np.float64), levels)
+
+
+def _categorical(columns: Columns, j: int) -> bool:
+    levels = columns.levels_of(j)
+    return levels is not None and levels.categorical
+
+
+def _of_pandas(column: NDArray[Any], columns: Columns, j: int) -> Any:
+    levels = columns.levels_of(j)
+    if levels is None:
+        return column
+    pandas = need("pandas", why="the model was fitted to a pandas DataFrame")
+    if levels.categorical:
+        return pandas.Categorical(column, categories=list(levels.words))
+    return column.tolist()  # texts of the kind that this pandas makes of texts

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pofx.errors import DataError, PofxWarning
+from pofx.errors import DataError, ParameterError, PofxWarning
 from pofx.validation.arrays import block_from_array
-from pofx.validation.columns import Block, Columns, Rows, listed, nearest
+from pofx.validation.columns import Block, Columns, Levels, Rows, listed, nearest, some_levels
 from pofx.validation.frames import block_from_frame, frame_names, is_frame
+from pofx.validation.levels import NO_GROUPS, GroupColumns, recoded
 from pofx.validation.memory import check_memory
 from pofx.validation.precision import detect_decimals
 from pofx.validation.scalars import one_of
@@ -20,7 +22,7 @@ _FLOAT64 = np.dtype(np.float64)
 _AT_A_TIME = 2**20  # numbers that are looked at together
 
 
-def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
+def rows_to_fit(X: Any, *, missing: str = "error", groups: Sequence[str | int] = ()) -> Rows:
     """Check and cast the rows given to ``fit``.
 
     Parameters
@@ -28,6 +30,8 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     X : array (n, d), list of rows, record array, DataFrame, Table; 1-D numbers or a Series are one column
     missing : "error", "drop" to leave rows with missing entries out (they are counted), or "marginal" to
         keep them, NaN where an entry is missing; only rows without any entry are left out, and counted
+    groups : names or positions of columns that may hold text: their levels are numbered in ascending order
+        (``Rows.columns.levels``)
 
     Returns
     -------
@@ -40,7 +44,9 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
     """
     one_of(missing, "missing", ("error", "drop", "marginal"))
     _check_room(X)
-    block = _block(X)
+    if groups and (theirs := column_names(X)) is not None:
+        _check_groups(groups, theirs)
+    block = _block(X, groups=GroupColumns(dict.fromkeys(groups)))
     n, d = block.values.shape
     if d == 0:
         raise DataError(f"X has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
@@ -57,7 +63,8 @@ def rows_to_fit(X: Any, *, missing: str = "error") -> Rows:
         decimals = tuple(detect_decimals(values[:, j], block.dtypes[j]) for j in range(d))
     values = np.ascontiguousarray(values).view()
     values.flags.writeable = False
-    return Rows(values, Columns(block.names, block.dtypes, decimals, block.container), dropped, kept)
+    columns = Columns(block.names, block.dtypes, decimals, block.container, block.levels)
+    return Rows(values, columns, dropped, kept)
 
 
 def _all_finite(values: NDArray[np.float64]) -> bool:
@@ -66,7 +73,15 @@ def _all_finite(values: NDArray[np.float64]) -> bool:
     return all(bool(np.isfinite(values[at : at + size]).all()) for at in range(0, len(values), size))
 
 
-def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error") -> NDArray[np.float64]:
+def rows_to_query(
+    X: Any,
+    columns: Columns,
+    *,
+    who: str,
+    missing: str = "error",
+    unseen: str = "error",
+    beside: Sequence[int] = (),
+) -> NDArray[np.float64]:
     """Check and cast rows asked of a fitted model; named columns are matched by name.
 
     Parameters
@@ -76,16 +91,21 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
     who : the model's class name, for messages
     missing : "error", "marginal" to let NaN through where an entry is missing, or "keep" to let infinities
         through as well
+    unseen : "error", or "keep" to number a text that the fit never saw (``pofx.validation.levels.UNSEEN``)
+    beside : numbers of columns that X need not have; what it has there is not looked at
 
     Returns
     -------
-    (m, d) float64, C-ordered; it may be X itself, so it must not be written to. m may be 0.
+    (m, d) float64, C-ordered, without the columns ``beside``; it may be X itself, so it must not be written
+    to. m may be 0.
 
     Raises
     ------
     DataError
         for missing or too many columns, NaN or infinity, a 1-D query to a model of several columns, ...
     """
+    if beside:
+        X, columns = _without(X, columns, beside)
     d = len(columns)
     _check_room(X)
     # Most queries are plain arrays, often small ones: little may stand before this path.
@@ -98,13 +118,19 @@ def rows_to_query(X: Any, columns: Columns, *, who: str, missing: str = "error")
         and _all_finite(X)
     ):
         return np.ascontiguousarray(X)
-    theirs = _names(X)
+    theirs = column_names(X)
+    groups = GroupColumns.of(columns, unseen)
     if columns.names is not None and theirs is not None and theirs != columns.names:
         _check_names(theirs, columns.names, who)  # before the cast: text in an extra column does no harm
-        block = _block(X, columns.names)
+        block = _block(X, columns.names, groups)
     else:
-        block = _block(X)
+        if columns.names is not None and theirs is None:
+            groups = GroupColumns(
+                {columns.index(name): level for name, level in groups.known.items()}, unseen
+            )
+        block = _block(X, groups=groups)
         _check_shape(block, columns, who)
+    _check_numbers(block, columns)
     values = block.values
     if missing != "keep" and not _all_finite(values):
         block = Block(values, columns.names, columns.dtypes, "")
@@ -123,9 +149,49 @@ def columns_of(X: Any, wanted: tuple[str, ...] | None = None) -> Columns:
     DataError
         As :func:`rows_to_fit` does for what cannot be cast.
     """
-    names = _names(X)
+    names = column_names(X)
     block = _block(X, wanted if wanted and names and set(wanted) <= set(names) else None)
     return Columns(block.names, block.dtypes, (None,) * block.values.shape[1], block.container)
+
+
+def _without(X: Any, columns: Columns, beside: Sequence[int]) -> tuple[Any, Columns]:
+    """Return rows and columns without some columns, which the rows may or may not have."""
+    keep = [j for j in range(len(columns)) if j not in beside]
+    rest, theirs = columns.select(keep), column_names(X)
+    if isinstance(X, Rows) and len(X.columns) == len(columns):
+        return Rows(X.values[:, keep], X.columns.select(keep)), rest
+    if columns.names is None or theirs is None:
+        shape = getattr(X, "shape", None) or np.shape(np.asarray(X, dtype=object))
+        if len(shape) == 2 and shape[1] == len(columns) and not is_frame(X):
+            rows = X if hasattr(X, "ndim") else np.asarray(X, dtype=object)
+            return rows[:, keep], rest
+        return X, rest
+    skip = {columns.names[j] for j in beside}
+    if skip & set(theirs) and is_frame(X):
+        wanted = [name for name in theirs if name not in skip]
+        return (X.select(wanted) if hasattr(X, "select") else X[wanted]), rest
+    if skip & set(theirs):  # a Table, or a record array
+        return X[[name for name in theirs if name not in skip]], rest
+    return X, rest
+
+
+def _check_groups(groups: Sequence[str | int], theirs: tuple[str, ...]) -> None:
+    """Refuse grouping columns that are not there, before text in other columns is told of."""
+    for key in groups:
+        if isinstance(key, str) and key not in theirs:
+            raise ParameterError(
+                f"There is no column {key!r}; the columns are {listed(theirs)}.{nearest(key, theirs)}"
+            )
+
+
+def _check_numbers(block: Block, columns: Columns) -> None:
+    """Refuse levels of text where the fit saw numbers."""
+    for j in range(len(columns)) if block.levels is not None else ():
+        found = block.levels[j] if block.levels is not None else None
+        if found is not None and columns.levels_of(j) is None:
+            raise DataError(
+                f"{block.label(j)} holds text ({listed(found.words)}); the fit knew numbers in it."
+            )
 
 
 def _check_room(X: Any) -> None:
@@ -139,7 +205,7 @@ def _check_room(X: Any) -> None:
     check_memory((1 if as_it_is else 9) * n * d + 8 * n, f"Reading {n:,} rows of {d:,} columns")
 
 
-def _block(X: Any, wanted: tuple[str, ...] | None = None) -> Block:
+def _block(X: Any, wanted: tuple[str, ...] | None = None, groups: GroupColumns = NO_GROUPS) -> Block:
     """Cast any container, or only its wanted columns, in that order."""
     if (table := getattr(type(X), "__pofx_rows__", None)) is not None:
         given: Rows = table(X)
@@ -147,13 +213,38 @@ def _block(X: Any, wanted: tuple[str, ...] | None = None) -> Block:
         if wanted is not None:
             keep = [columns.index(name) for name in wanted]
             columns, values = columns.select(keep), values[:, keep]
+        values, levels = _in_levels_of(values, columns, groups)
         return Block(
-            values, columns.names, columns.dtypes, columns.container, columns.decimals, given.dropped
+            values, columns.names, columns.dtypes, columns.container, columns.decimals, given.dropped, levels
         )
-    return block_from_frame(X, wanted) if is_frame(X) else block_from_array(X, wanted)
+    return block_from_frame(X, wanted, groups) if is_frame(X) else block_from_array(X, wanted, groups)
 
 
-def _names(X: Any) -> tuple[str, ...] | None:
+def _in_levels_of(
+    values: NDArray[np.float64], columns: Columns, groups: GroupColumns
+) -> tuple[NDArray[np.float64], tuple[Levels | None, ...] | None]:
+    """Return the rows of a table, with texts numbered as the fit numbered them."""
+    levels = [columns.levels_of(j) for j in range(len(columns))]
+    for j, theirs in enumerate(levels):
+        name = None if columns.names is None else columns.names[j]
+        known = groups.levels(name, j)
+        if known is None:
+            continue
+        label = f"column {columns.label(j)!r}"
+        if theirs is None:
+            raise DataError(
+                f"{label} holds numbers; the fit knew the levels {listed(known.words)}. "
+                f"pofx.read(..., by={name if name is not None else j!r}) keeps texts."
+            )
+        codes = recoded(values[:, j], theirs, known, label, unseen=groups.unseen)
+        if theirs.words != known.words:
+            values = values.copy()
+            values[:, j] = codes
+        levels[j] = known
+    return values, some_levels(levels)
+
+
+def column_names(X: Any) -> tuple[str, ...] | None:
     """Return the names of the columns of X without casting anything."""
     if (table := getattr(type(X), "__pofx_rows__", None)) is not None:
         names: tuple[str, ...] | None = table(X).columns.names

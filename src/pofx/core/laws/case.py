@@ -61,6 +61,16 @@ class Case:
             return model.fit(x, sample_weight=sample_weight)
 
     @cached_property
+    def counted(self) -> list[int]:
+        """Columns whose values have a probability and no density: no unit, and nothing between two values."""
+        return list(self.model._counted(self.model.params_.columns))
+
+    @property
+    def free(self) -> list[int]:
+        """The other columns."""
+        return [j for j in range(self.d) if j not in self.counted]
+
+    @cached_property
     def queries(self) -> np.ndarray:
         """Rows to ask about: some of the data, some between, some far outside."""
         rng = np.random.default_rng(7)
@@ -69,7 +79,9 @@ class Case:
             (min(20, len(self.x)), self.d)
         )
         far = centre + spread * np.array([-40.0, -9.0, 9.0, 40.0])[:, None]
-        return np.concatenate([self.x[:20], near, far])
+        out = np.concatenate([self.x[:20], near, far])
+        out[:, self.counted] = self.x[np.arange(len(out)) % len(self.x)][:, self.counted]
+        return out
 
     @cached_property
     def random_starts(self) -> bool:

@@ -25,21 +25,27 @@ def _need_density(case: Case) -> None:
 
 
 def _grid(case: Case) -> tuple[Grid, np.ndarray]:
-    if case.d > 2:
+    d = len(case.free)
+    if not 0 < d <= 2:
         raise NotApplicable("quadrature is for one or two columns")
-    if case.model.measure != "density":
+    if case.model.measure != ("mixed" if case.counted else "density"):
         raise NotApplicable("a mass is summed, not integrated")
     _need_density(case)
-    grid = Grid(
-        _draws(case), 20_000 if case.d == 1 else 320
-    )  # the model's own bulk, which need not be the rows'
-    return grid, case.model.density(grid.points) * grid.volumes
+    draws = _draws(case)
+    # The model's own bulk, which need not be the rows'.
+    grid = Grid(draws[:, case.free], 20_000 if d == 1 else 320)
+    mass = np.zeros(len(grid.points))
+    for level in np.unique(case.x[:, case.counted], axis=0):  # one empty level where no column is counted
+        points = np.empty((len(mass), case.d))
+        points[:, case.free], points[:, case.counted] = grid.points, level
+        mass += case.model.density(points) * grid.volumes
+    return grid, mass
 
 
 def normalised(case: Case) -> None:
-    _, mass = _grid(case)
+    grid, mass = _grid(case)
     total = float(mass.sum())
-    slack = 2e-3 if case.d == 1 else 2e-2
+    slack = 2e-3 if grid.d == 1 else 2e-2
     if case.model.kind == "bound":
         demand(total <= 1.0 + slack, f"the bound integrates to {total:.6f}, more than 1")
     else:
@@ -47,11 +53,11 @@ def normalised(case: Case) -> None:
 
 
 def samples_follow(case: Case) -> None:
-    if case.d > 2:
+    if len(case.free) > 2:
         return _importance_identity(case)
     grid, mass = _grid(case)
-    cells = grid.cells(_draws(case))
-    if case.d == 1:
+    cells = grid.cells(_draws(case)[:, case.free])
+    if grid.d == 1:
         counts = np.bincount(cells, minlength=grid.steps)
         gap = np.abs(np.cumsum(counts) / DRAWS - np.cumsum(mass)).max() * np.sqrt(DRAWS)
         demand(
@@ -80,11 +86,14 @@ def _importance_identity(case: Case) -> None:
     """E_p[q/p] = q(support) for any density q inside p: one number that needs draws *and* density right."""
     _need_density(case)
     draws = _draws(case)
-    mean, covariance = draws.mean(axis=0), np.cov(draws.T) * 0.5
-    white = np.linalg.solve(np.linalg.cholesky(covariance), (draws - mean).T)
+    x = draws[:, case.free]
+    mean, covariance = x.mean(axis=0), np.cov(x.T) * 0.5
+    white = np.linalg.solve(np.linalg.cholesky(covariance), (x - mean).T)
     log_q = -0.5 * (white**2).sum(axis=0) - 0.5 * (
-        case.d * np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1]
+        x.shape[1] * np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1]
     )
+    _, of, counts = np.unique(draws[:, case.counted], axis=0, return_inverse=True, return_counts=True)
+    log_q += np.log(counts[of.reshape(-1)] / DRAWS)  # nothing where no column is counted
     ratio = np.exp(log_q - case.model.log_density(_as_given(case, draws)))
     error = ratio.std() / np.sqrt(DRAWS)
     demand(
@@ -153,7 +162,7 @@ def conditionals(case: Case) -> None:
                 1e-8,
                 f"p(x{given}) p(x{rest} | x{given}) against p(x)",
             )
-    if case.d == 2:
+    if case.d == 2 and not case.counted:
         grid, mass = _grid(case)
         table = mass.reshape(grid.steps, grid.steps)
         for j in (0, 1):

@@ -26,6 +26,7 @@ def affine(case: Case) -> None:
     for power, offset in ((-150.0, 0.0), (-3.3, 40.0), (2.7, -1e5), (150.0, 1.0)):
         a = np.full(case.d, 10.0**power) if scalar else 10.0**power * np.linspace(1.0, 3.7, case.d)
         b = offset * a * case.x.std(axis=0)
+        a[case.counted], b[case.counted] = 1.0, 0.0
         y = a * case.x + b
         back = (y - b) / a
         plain, moved = case.fit(back), case.fit(y)

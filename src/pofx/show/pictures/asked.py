@@ -22,6 +22,7 @@ __all__ = [
     "Given",
     "called",
     "column_numbers",
+    "groups_of",
     "known_truth",
     "masses_of",
     "most_points",
@@ -84,7 +85,7 @@ def rows_of(model: Density, data: Any, by: Any) -> Given:
         raise ParameterError(f"by= needs one label for each of the {n:,} rows; got shape {labels.shape}.")
     if weights is not None and (weights == 1.0).all():
         weights = None
-    return Given(values, weights, None if labels is None else _groups(labels, title))
+    return Given(values, weights, None if labels is None else groups_of(labels, title))
 
 
 def _where(kept: NDArray[np.bool_], values: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -121,7 +122,8 @@ def _labels(data: Any, by: Any) -> tuple[NDArray[Any], str]:
     return np.asarray(by), title
 
 
-def _groups(labels: NDArray[Any], title: str) -> Groups:
+def groups_of(labels: NDArray[Any], title: str) -> Groups:
+    """Return to which of several groups each label belongs; of many groups the smallest are one."""
     names, of, counts = _distinct(labels)
     if len(names) > MOST_GROUPS:
         # the largest keep their names; ties by name

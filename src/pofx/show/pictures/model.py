@@ -25,6 +25,7 @@ from pofx.show.pictures.asked import (
 from pofx.show.pictures.bands import band_of
 from pofx.show.pictures.fits import em_trace, search_table
 from pofx.show.pictures.given import conditional
+from pofx.show.pictures.groups import Grouping, with_groups
 from pofx.show.pictures.one import one_column
 from pofx.show.pictures.pair import MOST_CORNER, corner, strongest_pair, two_columns
 from pofx.show.pictures.parts import Wish
@@ -60,7 +61,7 @@ def picture_of_model(
     name: str | None = None,
 ) -> Figure:
     """Return the picture of a fitted model, as :func:`pofx.figure` says; ``single``: of one panel."""
-    labels = model.params_.columns  # says so where the model is not fitted
+    assert model.params_ is not None  # says so where the model is not fitted
     title = name or name_of(model)
     if kind is not None:
         one_of(kind, "kind", KINDS)
@@ -91,6 +92,12 @@ def picture_of_model(
         equal=equal,
     )
     level = None if band is None else real_number(band, "band", above=0.0, below=1.0)
+    grouping = Grouping.of(model)
+    if grouping is not None:  # the groups are in the colours, the other columns are drawn
+        which = grouping.chosen(which)
+        wish = _of_groups(grouping, values, wish, wanted)
+        model, values = grouping.all_levels(), None if values is None else values[:, grouping.rest]
+        grouping = grouping if by is None else None
     if wanted == "conditional":
         if given is None:
             raise ParameterError(
@@ -105,12 +112,23 @@ def picture_of_model(
         raise ParameterError(f'given= belongs to kind="conditional", not to {wanted!r}.')
     if wanted == "residuals":
         return _residuals(model, values, which, wish)
-    chosen = which or list(range(len(labels)))
+    chosen = which or list(range(model.n_features_in_))
     if len(chosen) == 1:
-        return _one(model, values, chosen[0], wish, wanted, level)
+        found = _one(model, values, chosen[0], wish, wanted, level)
+        return found if grouping is None or level is not None else with_groups(found, grouping, chosen, wish)
     if level is not None:
         raise ParameterError("band= belongs to the density of one column; choose it by columns=.")
-    return _several(model, values, chosen, wish, wanted, single)
+    return _several(model, values, chosen, wish, wanted, single, grouping)
+
+
+def _of_groups(grouping: Grouping, values: Rows | None, wish: Wish, kind: str | None) -> Wish:
+    """Return the wish for the other columns, the rows in the colours of their groups."""
+    truth = None if wish.truth is None else Grouping.of(wish.truth)
+    if truth is not None:
+        wish = replace(wish, truth=truth.all_levels())
+    if wish.groups is not None or values is None or kind not in (None, "density", "corner"):
+        return wish
+    return replace(wish, groups=grouping.of_rows(values))
 
 
 def kinds_of(model: Density) -> list[str]:
@@ -156,7 +174,13 @@ def _column(model: Density, j: int) -> Density:
 
 
 def _several(
-    model: Density, values: Rows | None, chosen: list[int], wish: Wish, kind: str | None, single: bool
+    model: Density,
+    values: Rows | None,
+    chosen: list[int],
+    wish: Wish,
+    kind: str | None,
+    single: bool,
+    grouping: Grouping | None,
 ) -> Figure:
     if kind == "corner" or (kind is None and not single and 2 < len(chosen) <= MOST_CORNER):
         if len(chosen) > MOST_CORNER:
@@ -165,7 +189,8 @@ def _several(
             )
         return corner(model, values, chosen, wish)
     pair, why = _pair(values, chosen)
-    return two_columns(model, values, pair, wish, why=why)
+    found = two_columns(model, values, pair, wish, why=why)
+    return found if grouping is None else with_groups(found, grouping, pair, wish)
 
 
 def _residuals(model: Density, values: Rows | None, which: list[int] | None, wish: Wish) -> Figure:

@@ -18,8 +18,9 @@ from scipy.stats import rankdata
 
 from pofx.core.density import Density
 from pofx.evaluate.compare import Comparison, Entry
+from pofx.evaluate.curves import draws_of
 from pofx.maths.energy import directions, sliced_energy
-from pofx.validation import restore, rows_to_fit
+from pofx.validation import restore
 
 __all__ = ["most_different", "worst_pair"]
 
@@ -59,9 +60,9 @@ def worst_pair(result: Comparison, entry: Entry, model: Density) -> tuple[int, i
     for k, fit in enumerate(fits):
         count = math.ceil(ROWS * np.count_nonzero(part[chosen] == k) / len(chosen))
         if count:
-            sample = rows_to_fit(fit.sample(count, random_state=rng, exact=True)).values
             # rounded as the rows are: what rounding does is no fault of the model
-            drawn.append(np.asarray(restore(sample, replace(rows.columns, container="array")), dtype=float))
+            plain = replace(rows.columns, container="array", levels=None)
+            drawn.append(np.asarray(restore(draws_of(fit, count, rng), plain), dtype=float))
     return most_different(rows.values[chosen], np.concatenate(drawn))
 
 

@@ -145,6 +145,11 @@ class Data:
         out.kept = self.kept
         return out
 
+    def rows(self) -> Iterator[np.ndarray]:
+        """Yield the rows in data units, in order, in the blocks that they came in."""
+        for values, _ in self._passes():
+            yield values
+
     def label(self, j: int) -> str:
         """Return the name of column ``j`` for messages."""
         return self.columns.label(j)

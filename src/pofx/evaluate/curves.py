@@ -136,6 +136,7 @@ class Tally:
             self.seen = [[] for _ in self.bands]
         m = math.ceil(self.draws * len(x) / self.n)
         drawn = rows_to_fit(judge.sample(m, random_state=rng, exact=True)).values
+        drawn = judge._recordable(judge.params_, drawn)
         drawn = np.asarray(restore(drawn, replace(self.columns, container="array")), dtype=float)
         self._pair(x, drawn, rng.spawn(1)[0])
         for j, cdf in enumerate(cdfs):

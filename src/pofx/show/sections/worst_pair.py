@@ -60,6 +60,7 @@ def worst_pair(result: Comparison, entry: Entry, model: Density) -> tuple[int, i
         count = math.ceil(ROWS * np.count_nonzero(part[chosen] == k) / len(chosen))
         if count:
             sample = rows_to_fit(fit.sample(count, random_state=rng, exact=True)).values
+            sample = fit._recordable(fit.params_, sample)
             # rounded as the rows are: what rounding does is no fault of the model
             drawn.append(np.asarray(restore(sample, replace(rows.columns, container="array")), dtype=float))
     return most_different(rows.values[chosen], np.concatenate(drawn))

@@ -10,7 +10,15 @@ import click
 
 from pofx.cli.held_out import judge, verdict
 from pofx.cli.judging import How, judging_options
-from pofx.cli.models import make_model, make_models, model_options, set_marginal, set_weight_kind
+from pofx.cli.models import (
+    make_model,
+    make_models,
+    model_options,
+    set_marginal,
+    set_weight_kind,
+    transform_option,
+    transformed,
+)
 from pofx.cli.options import (
     force_option,
     json_option,
@@ -42,6 +50,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit faithful.csv -o faithful.pofx",
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
+    "pofx fit people.csv --model gaussian --transform income=log --transform age=0: -o people.pofx",
 )
 @reads(missing="drop", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The model file to write, say model.pofx.")
@@ -55,6 +64,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
 )
 @judging_options
 @model_options
+@transform_option
 @weight_kind_option
 @seed_option
 @json_option
@@ -67,6 +77,7 @@ def fit(
     model: str,
     how: How,
     given: Mapping[str, str],
+    transforms: tuple[str, ...],
     weight_kind: str | None,
     seed: int,
     as_json: bool,
@@ -84,6 +95,7 @@ def fit(
     if model != "auto" and how.given():
         raise click.UsageError(f"{how.given()[0]} is about choosing a model; it goes with --model auto.")
     models = make_models(how.models, seed) if model == "auto" else {"": make_model(model, seed, given)}
+    models = transformed(models, transforms)
     set_weight_kind(models.values(), weight_kind)
     if asked.missing == "marginal":
         set_marginal(models.values())

@@ -150,6 +150,9 @@ class Transformed(Density):
                 )
         model._check()
 
+    def _check_missing(self) -> None:
+        self._unfitted()._check_missing()
+
     def _seed(self) -> Any:
         return self._given_model()._seed()
 
@@ -163,12 +166,7 @@ class Transformed(Density):
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[Mapping[str, Any], Outcome]:
         maps = self._maps(data.columns)
-        written = given_for(self.bijection, data.columns)
-        strict = [
-            decimals is not None and not isinstance(spec, tuple | list)
-            for spec, decimals in zip(written, data.columns.decimals, strict=True)
-        ]
-        refuse_outside(data, maps, strict)
+        refuse_outside(data, maps, given_for(self.bijection, data.columns))
         # A transformed column has no recorded precision of its own.
         plain = Columns.plain(data.d, data.columns.names)
         transformed = data.mapped(lambda x: _forward(maps, x), plain)
@@ -268,7 +266,8 @@ class Transformed(Density):
         x = self._query(X)
         fine = self._log_rows(self.params_, x, coarse=False)
         rough = self._log_rows(self.params_, x, coarse=True)
-        return np.abs(np.where(fine == rough, 0.0, fine - rough))
+        with np.errstate(invalid="ignore"):
+            return np.where(fine == rough, 0.0, np.abs(fine - rough))
 
     def _log_density(self, params: Params, x: np.ndarray) -> np.ndarray:
         back = params.units.back(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,8 @@ __all__ = ["refuse_outside"]
 SHOWN = 5  # rows
 
 
-def refuse_outside(data: Data, maps: Sequence[Bijection], strict: Sequence[bool]) -> None:
-    """Raise DataError where rows lie outside the domains of their columns' maps.
-
-    ``strict`` says in which columns the values are recorded but the ends were written as open ("log").
-    """
+def refuse_outside(data: Data, maps: Sequence[Bijection], written: Sequence[Any]) -> None:
+    """Raise DataError where rows lie outside the domains of their columns' maps, which were ``written`` so."""
     low, high = data.units.back(data.low), data.units.back(data.high)
     pairs = enumerate(zip(maps, low, high, strict=True))
     if all(b.domain[0] < lo and hi < b.domain[1] for _, (b, lo, hi) in pairs):
@@ -42,23 +40,38 @@ def refuse_outside(data: Data, maps: Sequence[Bijection], strict: Sequence[bool]
         start += len(x)
     if not rows:
         return
-    said = "; ".join(_said(data.label(j), listed, int(counts[j]), maps[j]) for j, listed in found.items())
+    said = [
+        f"{data.label(j)} = {_listed(listed, int(counts[j]))}, expected {_expected(maps[j], written[j])}"
+        for j, listed in found.items()
+    ]
+    # Bounds would have moved out to take recorded ends in.
+    strict = all(
+        data.columns.decimals[j] is not None and not isinstance(written[j], tuple | list) for j in found
+    )
     raise DataError(
-        f"{rows:,} of {n:,} rows lie outside the bounds: {said}. {_advice(on_end, [strict[j] for j in found])}"
+        f"{rows:,} of {n:,} rows lie outside the bounds: {'; '.join(said)}. {_advice(on_end, strict)}"
     )
 
 
-def _said(name: str, listed: list[tuple[int, float]], count: int, b: Bijection) -> str:
-    """``age = -1 (row 3), -2 (row 9) and 4 more, expected > 0``."""
+def _listed(listed: list[tuple[int, float]], count: int) -> str:
+    """Return ``-1 (row 3), -2 (row 9) and 4 more``."""
     shown = ", ".join(f"{value:.10g} (row {row})" for row, value in listed)
-    more = f" and {count - len(listed):,} more" if count > len(listed) else ""
-    low, high = b.domain
-    ends = [f"> {low:.10g}"] * bool(np.isfinite(low)) + [f"< {high:.10g}"] * bool(np.isfinite(high))
-    return f"{name} = {shown}{more}, expected {' and '.join(ends)}"
+    return shown + (f" and {count - len(listed):,} more" if count > len(listed) else "")
 
 
-def _advice(on_end: bool, strict: list[bool]) -> str:
-    if on_end and all(strict):
+def _expected(b: Bijection, written: Any) -> str:
+    """Return ``> 0``, or ``>= 0 and <= 1`` where the ends may be touched."""
+    given = written if isinstance(written, tuple | list) else b.domain
+    ends = [
+        f"{sign}{'=' * (own != end)} {end:.10g}"
+        for sign, end, own in zip("><", given, b.domain, strict=True)
+        if end is not None and np.isfinite(end)
+    ]
+    return " and ".join(ends)
+
+
+def _advice(on_end: bool, strict: bool) -> str:
+    if on_end and strict:
         return (
             "These values are recorded ones exactly on the end of 'log' or 'logit'. Bounds, such as (0, None), "
             "take them in: a recorded end stands for what is rounded to it."

@@ -205,7 +205,9 @@ def test_marginals_keep_names_and_order():
 
 
 def test_what_a_model_lacks_is_said():
-    with pytest.raises(UnsupportedError, match=r"mean .* no formula for a Histogram seen through a map; draw"):
+    with pytest.raises(
+        UnsupportedError, match=r"mean .* no formula for a Histogram seen through a map; draw"
+    ):
         Transformed(Histogram(), "log").fit(positive()).mean()
 
 

@@ -105,7 +105,7 @@ def transformed(models: Mapping[str, Density], words: Sequence[str]) -> dict[str
     from pofx.core.transformed import Transformed
 
     maps: dict[str | int, Any] = {}
-    for word in words:
+    for word in [word for several in words for word in listed(several) or [several]]:
         for column, text in _by_column("transform", word).items():
             if column in maps:
                 raise click.UsageError(f"--transform names {column} twice.")
@@ -118,8 +118,8 @@ def _map(column: str | int, text: str) -> Any:
         return text
     if ":" not in text:
         raise click.UsageError(
-            f"--transform needs {column}=log, {column}=logit or {column}=LOW:HIGH, one of them left empty where "
-            f"there is no bound; got {text!r}."
+            f"--transform needs {column}=log, {column}=logit or {column}=LOW:HIGH, one of them left empty "
+            f"where there is no bound; got {text!r}."
         )
     low, high = _bounds("transform", f"{column}={text}")[column]
     if low is None and high is None:

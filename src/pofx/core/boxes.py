@@ -55,7 +55,5 @@ def _by_tails(
     out = difference(larger, smaller)
     lost = (out < larger + np.log(LOST)) & np.isfinite(a) & np.isfinite(b)
     if lost.any():
-        out[lost] = log_box_by_rule(
-            lambda x: model._log_density(params, x), lower[lost], upper[lost], point
-        )
+        out[lost] = log_box_by_rule(lambda x: model._log_density(params, x), lower[lost], upper[lost], point)
     return out

@@ -73,7 +73,7 @@ class Density(Hooks):
     rank: ClassVar[int] = 9
     rtol: float = 1e-10  # how far batches of another size may move a log density
     equivariance: ClassVar[str] = (
-        "columns"  # "scalar": only one factor for all columns leaves it the same model; "none": no factor does
+        "columns"  # "scalar": only one factor for all columns leaves it the same model; "none": none does
     )
     takes_missing: ClassVar[bool] = False  # whether the hooks meet NaN where missing="marginal"
 

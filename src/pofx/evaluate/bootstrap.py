@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.density import Density
-from ..core.params import Params
 from ..errors import DegenerateError, PofxError
 from ..maths.energy import directions, sliced_energy
 from ..threads import map_ordered, one_blas_thread

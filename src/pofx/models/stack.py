@@ -290,7 +290,9 @@ class Stack(Density):
         self, params: Params, lower: np.ndarray, upper: np.ndarray, point: np.ndarray, coarse: bool = False
     ) -> np.ndarray:
         used = [(w, part) for w, part in zip(params.weights, self._parts(params), strict=True) if w > 0]
-        logs = [math.log(w) + part._log_box_rows(part.params_, lower, upper, point, coarse) for w, part in used]
+        logs = [
+            math.log(w) + part._log_box_rows(part.params_, lower, upper, point, coarse) for w, part in used
+        ]
         return np.asarray(logsumexp(np.stack(logs), axis=0))
 
     def _gaussian_parts(self, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

@@ -18,7 +18,7 @@ __all__ = ["Column", "columns_of", "given_for"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its map, its recordable values (None: continuous), its dtype, and whether it is discrete."""
+    """One column: its map, its recordable values (None: continuous), its dtype, whether it is discrete."""
 
     map: Bijection
     lattice: Lattice | None
@@ -83,7 +83,8 @@ def discrete_columns(discrete: Any, columns: Columns) -> set[int]:
     lacking = [repr(columns.label(j)) for j in sorted(chosen) if columns.decimals[j] is None]
     if lacking:
         raise ParameterError(
-            f"discrete: {', '.join(lacking[:8])} {'has' if len(lacking) == 1 else 'have'} no recorded precision: "
-            "the values are continuous, each has probability zero. Leave it out of discrete, or round it first."
+            f"discrete: {', '.join(lacking[:8])} {'has' if len(lacking) == 1 else 'have'} no recorded "
+            "precision: the values are continuous, each has probability zero. Leave it out of discrete, or "
+            "round it first."
         )
     return chosen

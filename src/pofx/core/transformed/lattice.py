@@ -123,7 +123,9 @@ def step_inside(x: np.ndarray, domain: tuple[float, float], dtype: str) -> np.nd
     limits = np.finfo(kind)
     with np.errstate(over="ignore"):
         written = np.clip(x, float(limits.min), float(limits.max)).astype(kind)
-        up, down = (np.nextafter(kind.type(end), kind.type(side)) for end, side in ((low, np.inf), (high, -np.inf)))
+        up, down = (
+            np.nextafter(kind.type(end), kind.type(side)) for end, side in ((low, np.inf), (high, -np.inf))
+        )
     up = kind.type(low) if float(kind.type(low)) > low else up
     down = kind.type(high) if float(kind.type(high)) < high else down
     written = np.where(written.astype(float) <= low, up, written)

@@ -127,7 +127,7 @@ class Transformed(Density):
 
     @property
     def equivariance(self) -> str:  # type: ignore[override]
-        """"none": bounds and steps stay where they are when the units change."""
+        """ "none": bounds and steps stay where they are when the units change."""
         return "none"
 
     def _given_model(self) -> Density:
@@ -145,8 +145,8 @@ class Transformed(Density):
             inner = getattr(model, name, None)
             if inner not in (None, "error", getattr(self, name)):
                 raise ParameterError(
-                    f"{name} is said once, to Transformed: write Transformed(..., {name}={inner!r}) and leave it "
-                    f"out of {type(model).__name__}."
+                    f"{name} is said once, to Transformed: write Transformed(..., {name}={inner!r}) and leave "
+                    f"it out of {type(model).__name__}."
                 )
         model._check()
 
@@ -257,7 +257,7 @@ class Transformed(Density):
             keep, rows = np.flatnonzero(~pattern).tolist(), np.flatnonzero(number.reshape(-1) == k)
             if keep:
                 part = self.marginal(keep)
-                out[rows] = part._log_rows(part.params_, x[np.ix_(rows, keep)], coarse=coarse)
+                out[rows] = part._log_rows(part.params_, x[rows][:, keep], coarse=coarse)
         return out
 
     def discrete_error(self, X: Any) -> np.ndarray:
@@ -314,8 +314,8 @@ class Transformed(Density):
         for j, value in zip(given, x, strict=True):
             if columns[j].discrete:
                 raise UnsupportedError(
-                    f"{params.columns.label(j)!r} is discrete: what is given is a cell, and only a value can be "
-                    "conditioned on. Fit with discrete=False, or leave this column out of discrete."
+                    f"{params.columns.label(j)!r} is discrete: what is given is a cell, and only a value can "
+                    "be conditioned on. Fit with discrete=False, or leave this column out of discrete."
                 )
             if not columns[j].map.inside(value):
                 raise DataError(
@@ -338,7 +338,9 @@ class Transformed(Density):
     def _moments(self, params: Params) -> tuple[np.ndarray, np.ndarray]:
         parts = self._inner(params)._gaussian_parts(params.inner)
         if parts is None or self.discrete:
-            what = "discrete columns" if self.discrete else f"a {type(self.model).__name__} seen through a map"
+            what = (
+                "discrete columns" if self.discrete else f"a {type(self.model).__name__} seen through a map"
+            )
             raise UnsupportedError(
                 f"mean and covariance have no formula for {what}; draw instead: "
                 "np.mean(model.sample(100_000), axis=0)."
@@ -401,7 +403,9 @@ class Transformed(Density):
             return None
         rng = np.random.default_rng(0)
         x = self._sample_rows(params, PLACES, rng)
-        widths = np.ldexp(np.asarray(finest, dtype=float), params.inner.units.exponent - params.units.exponent)
+        widths = np.ldexp(
+            np.asarray(finest, dtype=float), params.inner.units.exponent - params.units.exponent
+        )
         for j, b in enumerate(self._maps(params.columns)):
             widths[j] *= np.exp(-np.median(b.log_derivative(x[:, j])))
         return widths

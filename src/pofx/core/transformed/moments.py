@@ -1,6 +1,7 @@
 """Moments of a mixture of Gaussians seen through maps, in closed form where there is one.
 
-With z ~ N(μ, Σ), x_i = c_i + s_i exp(t_i z_i) and M_i = E exp(t_i z_i) = exp(t_i μ_i + t_i² Σ_ii / 2) (log-normal),
+With z ~ N(μ, Σ), x_i = c_i + s_i exp(t_i z_i) and M_i = E exp(t_i z_i) = exp(t_i μ_i + t_i² Σ_ii / 2), the
+log-normal,
 
     cov(x_i, x_j) = s_i s_j M_i M_j [exp(t_i t_j Σ_ij) − 1],    cov(z_i, x_j) = t_j s_j M_j Σ_ij,
 
@@ -48,7 +49,9 @@ def mean_and_covariance(
         centres.append(np.stack([column.mean for column in columns], axis=1))
         for i, one in enumerate(columns):
             for j, other in enumerate(columns[: i + 1]):
-                within[i, j] += weights[part] @ np.broadcast_to(one.covariance(other, sigma[:, i, j]), len(mu))
+                within[i, j] += weights[part] @ np.broadcast_to(
+                    one.covariance(other, sigma[:, i, j]), len(mu)
+                )
     means_x = np.concatenate(centres)
     mean = weights @ means_x
     apart = means_x - mean
@@ -86,7 +89,7 @@ def _hermite() -> tuple[Floats, Floats]:
 
 
 class _Column:
-    """One column x of k parts: c + s exp(t z), a + s z, or any function of z; z ~ N(mu, variance), both (k,)."""
+    """One column x of k parts: c + s exp(t z), a + s z, or any function of z ~ N(mu, variance), (k,) each."""
 
     def __init__(self, b: Bijection, mu: Floats, variance: Floats) -> None:
         self.map, self.mu, self.variance = b, mu, np.broadcast_to(variance, mu.shape)
@@ -112,7 +115,7 @@ class _Column:
         return np.asarray(self.map.inverse(z.ravel())).reshape(z.shape)
 
     def covariance(self, other: _Column, shared: Floats) -> Floats:
-        """Return the covariance with another column, whose z has the covariance ``shared`` with this one's."""
+        """Return the covariance with another column; ``shared`` is that of their z."""
         if self.power and other.power:
             return self.scale * other.scale * np.expm1(self.power * other.power * shared)
         if self.power:

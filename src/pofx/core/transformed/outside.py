@@ -17,7 +17,7 @@ SHOWN = 5  # rows
 
 
 def refuse_outside(data: Data, maps: Sequence[Bijection], written: Sequence[Any]) -> None:
-    """Raise DataError where rows lie outside the domains of their columns' maps, which were ``written`` so."""
+    """Raise DataError where rows lie outside the domains of the columns' maps, ``written`` as they were."""
     low, high = data.units.back(data.low), data.units.back(data.high)
     pairs = enumerate(zip(maps, low, high, strict=True))
     if all(b.domain[0] < lo and hi < b.domain[1] for _, (b, lo, hi) in pairs):
@@ -73,8 +73,8 @@ def _expected(b: Bijection, written: Any) -> str:
 def _advice(on_end: bool, strict: bool) -> str:
     if on_end and strict:
         return (
-            "These values are recorded ones exactly on the end of 'log' or 'logit'. Bounds, such as (0, None), "
-            "take them in: a recorded end stands for what is rounded to it."
+            "These values are recorded ones exactly on the end of 'log' or 'logit'. Bounds, such as "
+            "(0, None), take them in: a recorded end stands for what is rounded to it."
         )
     if on_end:
         return (

@@ -2,8 +2,8 @@
 
     ∫_{a ≤ x ≤ b} N(x; 0, L Lᵀ) dx = ∫ Π_j [Φ(b'_j) − Φ(a'_j)] dt,   a'_j = (a_j − Σ_{k<j} L_jk y_k) / L_jj,
 
-with y_k the t_k-quantile of a normal cut to (a'_k, b'_k): one column is exact, d columns are a smooth integral
-over a cube of d − 1 dimensions (Genz 1992, J. Comput. Graph. Stat. 1:141). Everything is in logs.
+with y_k the t_k-quantile of a normal cut to (a'_k, b'_k): one column is exact, d columns are a smooth
+integral over a cube of d − 1 dimensions (Genz 1992, J. Comput. Graph. Stat. 1:141). Everything is in logs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def gaussian_log_box(
     """
     order = np.argsort(~point, kind="stable")  # values first: the boxes are conditional on them
     p = int(point.sum())
-    factor = np.linalg.cholesky(covariance[np.ix_(order, order)])
+    factor = np.asarray(np.linalg.cholesky(covariance[np.ix_(order, order)]), dtype=float)
     low, high = lower[:, order] - mean[order], upper[:, order] - mean[order]
     out = np.zeros(len(lower))
     if p:

@@ -27,12 +27,12 @@ from ...core.fold import Data, require_rows, require_spread, survey
 from ...core.invert import quantile_by_bisection
 from ...core.params import Params
 from ...errors import ParameterError, PofxWarning
-from ...maths.boxes import log_box_by_rule
 from ...maths.bandwidth import Auto, Choice, Rule, rule_named
+from ...maths.boxes import log_box_by_rule
 from ...maths.kernel_sums import ENGINES, MEMORY, Bumps, Edges, Line, log_sum_folded
 from ...maths.kernels import KERNELS, Kernel, kernel_named
-from .boxes import log_boxes
 from ...validation import one_of, real_number
+from .boxes import log_boxes
 from .edges import Bounds, Periods, check_edges, edges_in_unit_space, given_back, unrolled
 from .given import Given, in_data_units, in_unit_space, numbers
 from .moments import mean_and_covariance
@@ -420,9 +420,7 @@ class KDE(Use):
             return super()._log_box(params, lower, upper, point, coarse)
         if params.bandwidth.ndim == 1 and edges_of(params) is None:
             return log_boxes(params, lower, upper, point)
-        return log_box_by_rule(
-            lambda x: self._log_density(params, x), lower, upper, point, coarse=coarse
-        )
+        return log_box_by_rule(lambda x: self._log_density(params, x), lower, upper, point, coarse=coarse)
 
     def _gaussian_parts(self, params: Params) -> tuple[Floats, Floats, Floats] | None:
         if kernel_named(params.kernel).radius < math.inf or edges_of(params) is not None:

@@ -193,7 +193,7 @@ def test_many_rows_have_one_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     found = pofx.calibrate(pofx.Gaussian(), rows_of(101, 0)).fit_.calibration
     assert found is not None
     assert found.exact
-    assert found.size == 21
+    assert found.size == 20
     crossed = pofx.calibrate(pofx.Gaussian(), rows_of(101, 0), method="cross").fit_.calibration
     assert crossed is not None
     assert crossed.size == 101

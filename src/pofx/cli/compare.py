@@ -6,7 +6,7 @@ import click
 
 from pofx.cli.held_out import judge, verdict
 from pofx.cli.judging import How, judging_options
-from pofx.cli.models import make_models, set_weight_kind
+from pofx.cli.models import make_models, set_weight_kind, transform_option, transformed
 from pofx.cli.options import (
     force_option,
     json_option,
@@ -34,6 +34,7 @@ __all__ = ["command"]
 )
 @reads(missing="drop")
 @judging_options
+@transform_option
 @click.option("-o", "--output", metavar="FILE", help="Write it there; by default to standard output.")
 @weight_kind_option
 @seed_option
@@ -44,6 +45,7 @@ __all__ = ["command"]
 def compare(
     asked: Asked,
     how: How,
+    transforms: tuple[str, ...],
     weight_kind: str | None,
     output: str | None,
     seed: int,
@@ -57,7 +59,7 @@ def compare(
     Prints the table, with standard errors and reasons for doubt, and which model to use. One Gaussian is
     always there to compare with, and the truth where DATA is a known world.
     """
-    candidates = make_models(how.models, seed)
+    candidates = transformed(make_models(how.models, seed), transforms)
     set_weight_kind(candidates.values(), weight_kind)
     if plan:
         return print_plan("compare", asked, list(candidates.values()), folds=how.folds, as_json=as_json)

@@ -11,7 +11,15 @@ import click
 
 from pofx.cli.held_out import judge, verdict
 from pofx.cli.judging import How, judging_options
-from pofx.cli.models import make_model, make_models, model_options, set_marginal, set_weight_kind
+from pofx.cli.models import (
+    make_model,
+    make_models,
+    model_options,
+    set_marginal,
+    set_weight_kind,
+    transform_option,
+    transformed,
+)
 from pofx.cli.options import (
     force_option,
     json_option,
@@ -45,6 +53,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
     "pofx fit adult.csv --model mixture --by sex,income -o adult.pofx",
+    "pofx fit people.csv --model gaussian --transform income=log --transform age=0: -o people.pofx",
 )
 @reads(missing="drop", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The model file to write, say model.pofx.")
@@ -76,6 +85,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     help="What alarms rest on: every row held out once (cross), or a fifth of the rows by one further fit "
     "(split; auto beyond 10,000 rows).",
 )
+@transform_option
 @weight_kind_option
 @seed_option
 @json_option
@@ -91,6 +101,7 @@ def fit(
     how: How,
     given: Mapping[str, str],
     calibration: str,
+    transforms: tuple[str, ...],
     weight_kind: str | None,
     seed: int,
     as_json: bool,
@@ -110,6 +121,7 @@ def fit(
     if model != "auto" and how.given():
         raise click.UsageError(f"{how.given()[0]} is about choosing a model; it goes with --model auto.")
     models = make_models(how.models, seed) if model == "auto" else {"": make_model(model, seed, given)}
+    models = transformed(models, transforms)
     if small is not None and by is None:
         raise click.UsageError("--small is about the groups of --by; name their columns.")
     if by is not None:

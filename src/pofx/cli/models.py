@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,16 @@ from pofx.cli.words import MODELS, listed
 if TYPE_CHECKING:
     from pofx.core.density import Density
 
-__all__ = ["load_model", "make_model", "make_models", "model_options", "set_marginal", "set_weight_kind"]
+__all__ = [
+    "load_model",
+    "make_model",
+    "make_models",
+    "model_options",
+    "set_marginal",
+    "set_weight_kind",
+    "transform_option",
+    "transformed",
+]
 
 
 def make_models(words: str | None, seed: int) -> dict[str, Density]:
@@ -73,6 +82,51 @@ def set_weight_kind(models: Iterable[Density], weight_kind: str | None) -> None:
     """Say what weights mean, where it was asked for."""
     for model in models if weight_kind is not None else ():
         model.set_params(weight_kind=weight_kind)
+
+
+transform_option = click.option(
+    "--transform",
+    "transforms",
+    multiple=True,
+    metavar="COLUMN=log|logit|LOW:HIGH",
+    help="Model this column through a map, in its own units all the same: income=log, or bounds, age=0: and "
+    "share=0:1, which draws keep. Can be given several times.",
+)
+
+
+def transformed(models: Mapping[str, Density], words: Sequence[str]) -> dict[str, Density]:
+    """Return the models seen through the maps of ``--transform``; as they are without one.
+
+    Raises
+    ------
+    click.UsageError
+        For a map that is none, or two of one column.
+    """
+    from pofx.core.transformed import Transformed
+
+    maps: dict[str | int, Any] = {}
+    for word in [word for several in words for word in listed(several) or [several]]:
+        for column, text in _by_column("transform", word).items():
+            if column in maps:
+                raise click.UsageError(f"--transform names {column} twice.")
+            maps[column] = _map(column, text)
+    return {name: Transformed(model, maps) for name, model in models.items()} if maps else dict(models)
+
+
+def _map(column: str | int, text: str) -> Any:
+    if text in ("log", "logit"):
+        return text
+    if ":" not in text:
+        raise click.UsageError(
+            f"--transform needs {column}=log, {column}=logit or {column}=LOW:HIGH, one of them left empty "
+            f"where there is no bound; got {text!r}."
+        )
+    low, high = _bounds("transform", f"{column}={text}")[column]
+    if low is None and high is None:
+        raise click.UsageError(f"--transform {column}={text} has no bound; write one, as in {column}=0:.")
+    if low is not None and high is not None and not low < high:
+        raise click.UsageError(f"--transform {column}={text}: the lower bound comes first.")
+    return low, high
 
 
 def set_marginal(models: Iterable[Density]) -> None:

@@ -92,6 +92,8 @@ def _size(asked: Asked, verb: str, models: Sequence[Density]) -> tuple[int, list
 
 def _planned(model: Density, verb: str, n: int, d: int, folds: int) -> dict[str, Any]:
     name = type(model).__name__
+    if name == "Transformed":  # a map costs next to nothing
+        return _planned(model.model, verb, n, d, folds)
     fits = {"score": 0, "check": folds + 1}.get(verb, folds + 1)
     share = (folds - 1) / folds if folds > 1 else 1.0
     one = _seconds_of_fit(model, n * share, d)

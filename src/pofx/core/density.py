@@ -64,9 +64,9 @@ class Density(Hooks):
         The record of the fit: converged or not, why, passes, trace, seconds, rows.
     kind : {"exact", "bound", "estimate", "none"}
         What ``log_density`` means for this model.
-    measure : {"density", "mass", "mixed"}
+    measure : {"density", "mass", "mixed"} or text
         Densities and probability masses are never ranked against each other; ``"mixed"`` is a mass in some
-        columns times a density in the others.
+        columns times a density in the others, and so is "mass in 'age'", which names them.
     rank : int
         Simplicity among families, for comparisons: smaller is simpler.
     """
@@ -76,7 +76,7 @@ class Density(Hooks):
     rank: ClassVar[int] = 9
     rtol: float = 1e-10  # how far batches of another size may move a log density
     equivariance: ClassVar[str] = (
-        "columns"  # "scalar": only one factor for all columns leaves it the same model
+        "columns"  # "scalar": only one factor for all columns leaves it the same model; "none": none does
     )
     takes_missing: ClassVar[bool] = False  # whether the hooks meet NaN where missing="marginal"
 
@@ -311,7 +311,9 @@ class Density(Hooks):
         """
         params = self.params_
         rows = self._sample_rows(params, whole_number(n, "n", least=0), rng_from(random_state))
-        return (restore_exact if exact else restore)(rows, params.columns)
+        if exact:
+            return restore_exact(rows, params.columns)
+        return restore(self._recordable(params, rows), params.columns)
 
     def _sample_rows(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
         d = len(params.units)
@@ -320,6 +322,24 @@ class Density(Hooks):
             return np.empty((0, d))
         with one_blas_thread():
             return params.units.back(np.asarray(self._draw(params, n, rng), dtype=float))
+
+    def _recordable(self, params: Params, rows: np.ndarray) -> np.ndarray:
+        """Return rows that rounding to the recorded precision will not take out of the support."""
+        return rows
+
+    def _log_box_rows(
+        self,
+        params: Params,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        point: np.ndarray,
+        coarse: bool = False,
+    ) -> np.ndarray:
+        """Return the log mass of boxes in data units; see :meth:`pofx.core.hooks.Hooks._log_box`."""
+        units = params.units
+        with one_blas_thread():
+            out = self._log_box(params, units.to(lower), units.to(upper), point, coarse)
+        return out + units.select(np.flatnonzero(point).tolist()).log_jacobian
 
     # ---------------------------------------------------------------- parts and moments
 

@@ -109,6 +109,24 @@ class Hooks(Estimator):
     def _n_parameters(self, params: Params) -> int:
         raise self._has_no("n_parameters_")
 
+    def _gaussian_parts(self, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return weights (k,), means (k, d) and covariances (k, d, d) or (1, d, d) where the density is a
+        mixture of Gaussians, unit space."""
+        return None
+
+    def _log_box(
+        self, params: Params, lower: np.ndarray, upper: np.ndarray, point: np.ndarray, coarse: bool = False
+    ) -> np.ndarray:
+        """Return the log of the density integrated over boxes (n,), unit space.
+
+        ``point`` (d,) says in which columns ``lower`` (n, d) is a value whose density enters. By default: one
+        column by its distribution function, Gaussians by separation of variables, others by fixed nodes, of
+        which ``coarse`` takes fewer.
+        """
+        from .boxes import log_box
+
+        return log_box(self, params, lower, upper, point, coarse)
+
     def _finest_scale(self, params: Params) -> np.ndarray | None:
         """Return how narrow the density's narrowest bump is along each column (d,), unit space.
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.density import Density
-from ..core.params import Params
 from ..errors import DegenerateError, PofxError
 from ..maths.energy import directions, sliced_energy
 from ..threads import map_ordered, one_blas_thread
@@ -177,7 +176,8 @@ def again(model: Density, n: int, columns: Columns, rng: np.random.Generator) ->
 
 def recorded(model: Density, n: int, columns: Columns, rng: np.random.Generator) -> Floats:
     """Return n draws (n, d) at the precision of the columns, whose container is an array."""
-    return np.asarray(restore(model._sample_rows(model.params_, n, rng), columns), dtype=float)
+    rows = model._recordable(model.params_, model._sample_rows(model.params_, n, rng))
+    return np.asarray(restore(rows, columns), dtype=float)
 
 
 def _column_counts(
@@ -193,13 +193,11 @@ def _column_counts(
     would be on average, were it placed in the cell at random. The samples are counted alike, and nothing
     depends on a seed.
     """
-    params = model.params_
-    values = dict(model._marginal(params, [j]))
-    values.pop("__hyper__", None)
-    part = Params(values, params.units.select([j]), params.columns.select([j]))
+    part = model.marginal([j])
+    params = part.params_
 
     def cdf(at: Floats) -> Floats:
-        return np.exp(model._log_cdf(part, part.units.to(at[:, None])[:, 0]))
+        return np.exp(part._log_cdf(params, params.units.to(at[:, None])[:, 0]))
 
     if edges is None:
         return _counts(cdf(x), z)

@@ -253,10 +253,10 @@ def log_density(model: Density, x: Floats) -> Floats:
 
 
 def draws_of(model: Density, n: int, seed: Any) -> Floats:
-    """Return n draws (n, d) as numbers; of texts, those of their levels."""
+    """Return n draws (n, d) as numbers that could be recorded; of texts, those of their levels."""
     sample, columns = model.sample(n, random_state=seed, exact=True), model.params_.columns
     if columns.levels is None:
-        return rows_to_fit(sample).values
+        return model._recordable(model.params_, rows_to_fit(sample).values)
     return rows_to_query(sample, columns, who=type(model).__name__)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit
 
 from ..errors import ParameterError
 
@@ -29,7 +29,10 @@ __all__ = [
 
 
 class Bijection:
-    """A smooth one-to-one map from an open interval ``(low, high)`` of one column to the real line."""
+    """A smooth one-to-one map from an open interval ``(low, high)`` of one column to the real line.
+
+    A map of one's own gives ``domain``, ``forward``, ``inverse`` and ``log_derivative``.
+    """
 
     @property
     def domain(self) -> tuple[float, float]:
@@ -52,6 +55,26 @@ class Bijection:
     def increasing(self) -> bool:
         """Whether larger data values map to larger model values."""
         return True
+
+    def inside(self, x: np.ndarray) -> np.ndarray:
+        """Return which data values lie in the domain."""
+        low, high = self.domain
+        return np.asarray((x > low) & (x < high))
+
+    def inverse_inside(self, z: np.ndarray) -> np.ndarray:
+        """Return data values of finite model values; where rounding puts one on an end of the domain, or
+        beyond float64, the float next to that end."""
+        low, high = self.domain
+        with np.errstate(over="ignore"):
+            return np.clip(self.inverse(z), np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
+
+    def ends(self, x: np.ndarray) -> np.ndarray:
+        """Data values, which may be ends of the domain or beyond, to model values; the ends to infinity."""
+        low, high = self.domain
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = self.forward(x)
+        below = -np.inf if self.increasing else np.inf
+        return np.where(x <= low, below, np.where(x >= high, -below, z))
 
     def to_json(self) -> dict[str, float]:
         """Return the constants of the map."""
@@ -166,7 +189,7 @@ class Logit(Bijection):
         return self.low, self.high
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        return logit((x - self.low) / (self.high - self.low))
+        return np.log(x - self.low) - np.log(self.high - x)
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         # From the nearer end, so that values close to a bound keep their digits.
@@ -174,8 +197,7 @@ class Logit(Bijection):
         return np.where(z < 0, self.low + span * expit(z), self.high - span * expit(-z))
 
     def log_derivative(self, x: np.ndarray) -> np.ndarray:
-        z = self.forward(x)
-        return -(log_expit(z) + log_expit(-z)) - np.log(self.high - self.low)
+        return np.log(self.high - self.low) - np.log(x - self.low) - np.log(self.high - x)
 
 
 _BY_NAME: dict[str, type[Bijection]] = {cls.__name__: cls for cls in (Identity, Affine, Log, LogBelow, Logit)}

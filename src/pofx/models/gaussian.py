@@ -343,6 +343,9 @@ class Gaussian(Density):
     def _covariance(self, params: Params) -> np.ndarray:
         return _covariance(params).matrix()
 
+    def _gaussian_parts(self, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return np.ones(1), params.mean[None, :], _covariance(params).matrix()[None, :, :]
+
     def _standardised(self, params: Params, x: np.ndarray) -> np.ndarray:
         return (x - params.mean[0]) / np.sqrt(_covariance(params).matrix()[0, 0])
 

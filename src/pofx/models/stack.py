@@ -294,6 +294,28 @@ class Stack(Density):
     def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
         return self._tail_of(params, x, "_log_sf")
 
+    def _log_box_rows(
+        self, params: Params, lower: np.ndarray, upper: np.ndarray, point: np.ndarray, coarse: bool = False
+    ) -> np.ndarray:
+        used = [(w, part) for w, part in zip(params.weights, self._parts(params), strict=True) if w > 0]
+        logs = [
+            math.log(w) + part._log_box_rows(part.params_, lower, upper, point, coarse) for w, part in used
+        ]
+        return np.asarray(logsumexp(np.stack(logs), axis=0))
+
+    def _gaussian_parts(self, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        weights, means, covariances = [], [], []
+        for w, part in zip(params.weights, self._parts(params), strict=True):
+            if w > 0:
+                own = part._gaussian_parts(part.params_)
+                if own is None:
+                    return None
+                a, b = part.params_.units.seen_from(params.units)
+                weights.append(w * own[0])
+                means.append(own[1] * a + b)
+                covariances.append(np.broadcast_to(own[2] * a[:, None] * a, (len(own[0]), len(a), len(a))))
+        return np.concatenate(weights), np.concatenate(means), np.concatenate(covariances)
+
     def _n_parameters(self, params: Params) -> int:
         return sum(part.n_parameters_ for part in self._parts(params)) + len(self.models) - 1
 

@@ -39,6 +39,7 @@ def drawn(model: Density, n: int, *, seed: int, exact: bool = False) -> Table:
     params = model.params_
     columns = replace(params.columns, container="table")
     rows = model._sample_rows(params, n, rng_from(seed))
+    rows = rows if exact else model._recordable(params, rows)
     table: Table = (restore_exact if exact else restore)(rows, columns)
     return table
 

@@ -85,6 +85,8 @@ def samples_follow(case: Case) -> None:
 def _importance_identity(case: Case) -> None:
     """E_p[q/p] = q(support) for any density q inside p: one number that needs draws *and* density right."""
     _need_density(case)
+    if case.model.measure != "density":
+        raise NotApplicable("a mass has no density to compare another one with")
     draws = _draws(case)
     x = draws[:, case.free]
     mean, covariance = x.mean(axis=0), np.cov(x.T) * 0.5
@@ -178,6 +180,8 @@ def distribution_function(case: Case) -> None:
     if case.d != 1:
         raise NotApplicable("distribution functions are for one column")
     m = case.model
+    if m.measure != "density":
+        raise NotApplicable("the quantiles of a mass are its values")
     q = np.array([1e-6, 1e-3, 0.1, 0.37, 0.5, 0.9, 0.999, 1 - 1e-6])
     agree(m.cdf(m.quantile(q)), q, 1e-7, "cdf(quantile(q)) against q")
     x = case.queries[:40]

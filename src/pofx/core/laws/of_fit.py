@@ -22,7 +22,10 @@ def _has_density(case: Case) -> None:
 def affine(case: Case) -> None:
     """Fit to Y = fl(aX + b) and to (Y - b)/a: the second removes the rounding of the rows themselves."""
     _has_density(case)
-    scalar = getattr(case.model, "equivariance", "columns") == "scalar"
+    equivariance = getattr(case.model, "equivariance", "columns")
+    if equivariance == "none":
+        raise NotApplicable("the model says that it does not follow a change of units")
+    scalar = equivariance == "scalar"
     for power, offset in ((-150.0, 0.0), (-3.3, 40.0), (2.7, -1e5), (150.0, 1.0)):
         a = np.full(case.d, 10.0**power) if scalar else 10.0**power * np.linspace(1.0, 3.7, case.d)
         b = offset * a * case.x.std(axis=0)

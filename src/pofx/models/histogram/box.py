@@ -144,6 +144,33 @@ class Box:
         here = np.logaddexp(np.log(self.counts) - self.log_shares, self.log_extra)
         return here - np.logaddexp(self.log_total, self.log_extra) - self.log_volume
 
+    def log_boxes(self, lower: np.ndarray, upper: np.ndarray, point: np.ndarray) -> np.ndarray:
+        """Return the log of the density integrated over boxes (m, d), shape (m,); its value, not an integral,
+        in the columns that are a ``point``."""
+        even = np.ones(len(lower))
+        shares: list[np.ndarray] = []  # per column (m, bins): of each bin's mass, how much lies in the box
+        for j, e in enumerate(self.edges):
+            a, b = lower[:, j, None], upper[:, j, None]
+            if point[j]:
+                inside = (e[:-1] <= a) & ((a < e[1:]) | ((a == e[-1]) & (e[1:] == e[-1])))
+                shares.append(inside / np.diff(e))
+                even = even * inside.any(axis=1) / (e[-1] - e[0])
+            else:
+                shared = np.maximum(np.minimum(b, e[1:]) - np.maximum(a, e[:-1]), 0.0)
+                shares.append(shared / np.diff(e))
+                even = even * shared.sum(axis=1) / (e[-1] - e[0])
+        size = max(1, 1_000_000 // max(len(self.counts), 1))
+        found = np.empty(len(lower))
+        for start in range(0, len(lower), size):
+            part = slice(start, start + size)
+            product = np.ones((len(lower[part]), len(self.counts)))
+            for j, share in enumerate(shares):
+                product *= share[part][:, self.cells[:, j]]
+            found[part] = product @ self.counts
+        log_all = np.logaddexp(self.log_total, self.log_extra)
+        with np.errstate(divide="ignore"):
+            return np.logaddexp(np.log(found), self.log_extra + np.log(even)) - log_all
+
     def entropy(self) -> float:
         """- Σ over occupied cells of mass × log density, and the same for all empty ones together."""
         masses = np.exp(self.log_densities + self.log_shares + self.log_volume)

@@ -262,6 +262,11 @@ class Histogram(Density):
         out[occupied] = box.log_densities[at[occupied]]
         return out
 
+    def _log_box(
+        self, params: Params, lower: np.ndarray, upper: np.ndarray, point: np.ndarray, coarse: bool = False
+    ) -> np.ndarray:
+        return Box.from_params(params).log_boxes(lower, upper, point)
+
     def _draw(self, params: Params, n: int, rng: np.random.Generator) -> np.ndarray:
         box = Box.from_params(params)
         even = rng.random(n) < math.exp(box.log_uniform)

@@ -28,9 +28,11 @@ from ...core.invert import quantile_by_bisection
 from ...core.params import Params
 from ...errors import ParameterError, PofxWarning
 from ...maths.bandwidth import Auto, Choice, Rule, rule_named
+from ...maths.boxes import log_box_by_rule
 from ...maths.kernel_sums import ENGINES, MEMORY, Bumps, Edges, Line, log_sum_folded
 from ...maths.kernels import KERNELS, Kernel, kernel_named
 from ...validation import one_of, real_number
+from .boxes import log_boxes
 from .edges import Bounds, Periods, check_edges, edges_in_unit_space, given_back, unrolled
 from .given import Given, in_data_units, in_unit_space, numbers
 from .moments import mean_and_covariance
@@ -410,6 +412,23 @@ class KDE(Use):
 
     def _log_sf(self, params: Params, x: np.ndarray) -> np.ndarray:
         return self._line(params).log_sf(self._wrapped(params, x))
+
+    def _log_box(
+        self, params: Params, lower: Floats, upper: Floats, point: NDArray[np.bool_], coarse: bool = False
+    ) -> Floats:
+        if len(point) == 1 or point.all():
+            return super()._log_box(params, lower, upper, point, coarse)
+        if params.bandwidth.ndim == 1 and edges_of(params) is None:
+            return log_boxes(params, lower, upper, point)
+        return log_box_by_rule(lambda x: self._log_density(params, x), lower, upper, point, coarse=coarse)
+
+    def _gaussian_parts(self, params: Params) -> tuple[Floats, Floats, Floats] | None:
+        if kernel_named(params.kernel).radius < math.inf or edges_of(params) is not None:
+            return None
+        h = params.bandwidth
+        bump = h if h.ndim == 2 else np.diag(h * h)
+        widths = params.factors**2 if "factors" in params else np.ones(1)
+        return np.exp(params.log_weights), params.points, widths[:, None, None] * bump
 
     def _wrapped(self, params: Params, x: np.ndarray) -> np.ndarray:
         edges = edges_of(params)

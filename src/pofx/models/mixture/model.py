@@ -535,6 +535,12 @@ class GaussianMixture(Use):
             return params.variances[:, :, None] * np.eye(params.variances.shape[1])
         return np.asarray(params.cholesky @ np.swapaxes(params.cholesky, -1, -2))
 
+    def _gaussian_parts(self, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        if uniform.has_noise(params):
+            return None
+        own = self._own_covariances(params)
+        return params.weights, params.means, own if own.ndim == 3 else own[None, :, :]
+
     def _tail_logs(self, params: Params, x: np.ndarray, sign: float) -> np.ndarray:
         sd = parameters.factors(params)[..., 0, 0]
         z = (x - params.means) / (sd[:, None] if sd.ndim else sd)

@@ -216,6 +216,8 @@ class Comparison:
         second = able[0]
         if math.isinf(second.difference):
             return f"It gives infinitely many nats more than {second.name}, the next best."
+        if abs(second.difference) < 5e-4 and not second.difference_error >= 5e-4:
+            return f"{second.name}, the next best, gives the same to 0.001 nats per row."
         gap = f"{-second.difference:.3f} ± {second.difference_error:.3f}"
         text = f"It gives {gap} more per row than {second.name}, the next best"
         return text + (", though that is within one standard error." if second.close else ".")

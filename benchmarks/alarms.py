@@ -68,6 +68,7 @@ def false_alarms(seeds: int) -> Iterator[str]:
     """The table of false-alarm rates: mean over seeds, with its standard error over seeds."""
     yield "| world | model | α | cross | within | split | within | the model's own word |"
     yield "|---|---|---|---|---|---|---|---|"
+    tried = beyond = 0
     for name, world in WORLDS.items():
         for kind, model in models(world).items():
             started = time.perf_counter()
@@ -80,8 +81,15 @@ def false_alarms(seeds: int) -> Iterator[str]:
                     mean, error = each.mean(), each.std(ddof=1) / len(each) ** 0.5
                     cells.append(f"{100 * mean:.2f} ± {100 * error:.2f} %")
                     if rests_on != "own":
-                        cells.append("yes" if mean <= alpha + 2.0 * error else "**no**")
+                        within = mean <= alpha + 2.0 * error
+                        cells.append("yes" if within else "**no**")
+                        tried, beyond = tried + 1, beyond + (not within)
                 yield f"| {name} | {kind} | {alpha:g} | {' | '.join(cells)} |"
+    yield ""
+    yield (
+        f"A rate that is α exactly, as that of *split* is by theorem up to one row in {TRAIN // 2 + 1}, is "
+        f"found beyond α + 2 standard errors in 2.3 % of cases: of these {tried} rates, {beyond}."
+    )
 
 
 # ---------------------------------------------------------------- magic04

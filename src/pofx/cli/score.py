@@ -40,7 +40,7 @@ __all__ = ["command"]
 @verb(
     "the log density of every row, and alarms",
     "pofx score faithful.pofx faithful.csv -o scored.csv",
-    "pofx score faithful.pofx new.csv --alarm 0.01 --why -o scored.csv",
+    "pofx score faithful.pofx faithful.csv --alarm 0.05 --why -o alarms.csv",
     "pofx score world:moons world:moons,n=20,seed=1",
 )
 @model_argument

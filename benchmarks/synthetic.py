@@ -232,8 +232,8 @@ def measure(name: str, data: Data, splits: int) -> list[str]:
         f"{len(data.rows):,} rows; grouped by {' and '.join(data.by)}; {splits} random halvings; mean ± "
         "standard deviation over them.",
         "",
-        "| Generator | AUC against the held-out half | AUC, digits blurred | Columns, dtypes, precision, bounds "
-        "| Rows equal to a training row | Seconds to fit and draw |",
+        "| Generator | AUC against the held-out half | AUC, digits blurred "
+        "| Columns, dtypes, precision, bounds | Rows equal to a training row | Seconds to fit and draw |",
         "|---|---|---|---|---|---|",
     ]
     for kind, values in found.items():

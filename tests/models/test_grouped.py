@@ -526,3 +526,13 @@ def test_positions_agree_with_a_search() -> None:
     expected = [next((i for i, k in enumerate(known) if (k == row).all()), -1) for row in asked]
     assert positions(known, asked).tolist() == expected
     assert positions(np.empty((1, 0)), np.empty((3, 0))).tolist() == [0, 0, 0]
+
+
+def test_levels_alone_are_a_density_too(tmp_path: Path) -> None:
+    one = pofx.Grouped(pofx.Gaussian(), by="sex").fit(TWO[TWO.sex == "Male"]).marginal(["sex"])
+    one.save(tmp_path / "level.pofx")
+    again = pofx.load(tmp_path / "level.pofx")
+    assert again.sample(3, random_state=0)["sex"].tolist() == ["Male"] * 3
+    assert again.log_density(TWO[["sex"]][TWO.sex == "Male"][:1]).tolist() == [0.0]
+    with pytest.raises(ParameterError, match="no models to fit"):
+        one.fit(TWO)

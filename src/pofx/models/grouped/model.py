@@ -211,9 +211,10 @@ class Grouped(Use):
 
     def _check(self) -> None:
         models = self._models()
-        fitted = "params_" in self.__dict__ or len(models) > 1
         for model in models:
-            if model is None and fitted:  # a group without any free column
+            if model is None and isinstance(
+                self.model, Sequence
+            ):  # a group without a density, made from others
                 continue
             if not isinstance(model, Density) or isinstance(model, type):
                 raise ParameterError(
@@ -251,6 +252,10 @@ class Grouped(Use):
 
     def _fit(self, data: Data, rng: np.random.Generator) -> tuple[Mapping[str, Any], Outcome]:
         keys = Keys.of(self.by, self.spikes, data.columns)
+        if None in self._models():
+            raise ParameterError(
+                "These groups were made from others and have no models to fit; name them anew."
+            )
         if not keys.rest:
             raise DataError("Every column is a grouping column: none is left to have a density.")
         wishes = Wishes(self._models(), self.small, self.least, float(self.smoothing), bool(self.tied))

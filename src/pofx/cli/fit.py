@@ -53,7 +53,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
     "pofx fit adult.csv --model mixture --by sex,income -o adult.pofx",
-    "pofx fit people.csv --model gaussian --transform income=log --transform age=0: -o people.pofx",
+    "pofx fit faithful.csv --model gaussian --transform eruptions=log --transform waiting=0: -o logs.pofx",
 )
 @reads(missing="drop", choices=("drop", "error", "marginal"))
 @click.option("-o", "--output", metavar="FILE", help="The model file to write, say model.pofx.")

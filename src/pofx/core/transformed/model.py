@@ -417,7 +417,8 @@ class Transformed(Density):
         inner = values.get("inner")
         if not isinstance(inner, Params) or len(inner.units) != d:
             raise ParameterError(f"Transformed needs the inner model's parameters of {d} columns.")
-        given_for(self.bijection, getattr(values, "columns", inner.columns))  # raises for an unknown column
+        if isinstance(values, Params):  # of a file: raises for what is no map, and columns that do not exist
+            self._columns(values.columns)
         self.model._check_values(inner, d)
 
 

@@ -71,7 +71,8 @@ def examples(text: str) -> list[str]:
 
 @pytest.mark.usefixtures("quick")
 def test_the_examples_of_every_help_run(run: Run, faithful: Path, tmp_path: Path) -> None:
-    (tmp_path / "faithful.csv").write_bytes(faithful.read_bytes())
+    for name in ("faithful.csv", "iris.csv"):
+        (tmp_path / name).write_bytes((faithful.parent / name).read_bytes())
     visits = (f"{k // 4},{k * 0.37 % 1:.4f}\n" for k in range(80))
     (tmp_path / "visits.csv").write_text("patient,dose\n" + "".join(visits))
     hours = (f"{k},{k * 0.61 % 1:.4f}\n" for k in range(80))

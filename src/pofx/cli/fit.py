@@ -52,7 +52,7 @@ IN_BLOCKS = ("gaussian",)  # models whose fit keeps nothing but sums
     "pofx fit faithful.csv -o faithful.pofx",
     "pofx fit world:moons,n=500 --model mixture --components 1..4 -o moons.pofx",
     "pofx fit faithful.csv --model kde --bandwidth isj --columns waiting -o waiting.pofx",
-    "pofx fit adult.csv --model mixture --by sex,income -o adult.pofx",
+    "pofx fit iris.csv --model gaussian --by Species -o iris.pofx",
     "pofx fit faithful.csv --model gaussian --transform eruptions=log --transform waiting=0: -o logs.pofx",
 )
 @reads(missing="drop", choices=("drop", "error", "marginal"))

@@ -59,6 +59,7 @@ def test_b_gaussian_in_two_columns(
 
 def test_c_em_step_by_step_and_at_the_end(script: Load) -> None:
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
     c = script("em_torch")
     x = c.rows()
     model, e_steps, m_steps = c.with_pofx(x, n_iter=20)
@@ -75,7 +76,7 @@ def test_c_em_step_by_step_and_at_the_end(script: Load) -> None:
         close(e.log_likelihood, log_likelihood)
         close(total, log_likelihood)
         p = c.m_step(values, r)
-    found, trace = c.em(values, c.START, c.plain, n_iter=500)
+    found, trace = c.em(values, c.START, c.plain, n_iter=200)
     assert np.all(np.diff(trace) > -1e-9)  # EM never falls
     close(model.weights_, found.weights)
     close(model.means_, found.means)
@@ -85,6 +86,7 @@ def test_c_em_step_by_step_and_at_the_end(script: Load) -> None:
 
 def test_c_breaks_in_float32_some_14_standard_deviations_away_and_logs_hold(script: Load) -> None:
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
     c = script("em_torch")
     for distance, holds in [(10.0, True), (14.0, True), (15.0, False), (40.0, False)]:
         row, p = c.far_row(distance)
@@ -104,6 +106,7 @@ def test_c_breaks_in_float32_some_14_standard_deviations_away_and_logs_hold(scri
 
 def test_c_one_far_row_ends_the_plain_form(script: Load, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
     c = script("em_torch")
     x = torch.cat([torch.from_numpy(c.rows()), torch.tensor([[0.0, 40.0]])]).float()
     start = c.START.to(torch.float32)

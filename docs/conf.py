@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE / "_site")]
 
+import gallery  # noqa: E402
 import links  # noqa: E402
 import reference  # noqa: E402
 
@@ -81,3 +82,4 @@ def setup(app):
     reference.write(HERE / "api")
     links.copy_tables(ROOT / "benchmarks" / "results", HERE / "measured")
     app.connect("source-read", links.to_tables)
+    gallery.register(app)

@@ -662,6 +662,19 @@ def test_without_pyplot_nothing_is_registered() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_in_a_notebook_the_figure_is_pyplots() -> None:
+    """A kernel shows the figures that pyplot knows of, whoever imported it."""
+    code = (
+        "import sys, types, pofx\n"
+        "sys.modules['ipykernel'] = types.ModuleType('ipykernel')\n"
+        "ax = pofx.plot(pofx.worlds.correlated())\n"
+        "assert sys.modules['matplotlib.pyplot'].gcf() is ax.figure\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_plain_panel_needs_no_model() -> None:
     """Other parts draw their own records with the same renderer."""
     x = np.linspace(0.0, 1.0, 5)

@@ -29,9 +29,9 @@ def plot(model: Any, data: Any = None, *, ax: Axes | None = None, **wishes: Any)
     data : rows, optional
         What to draw a model over: the training rows, or others of the same columns.
     ax : matplotlib Axes, optional
-        Where to draw the main panel. Without it a figure of its own: through pyplot where pyplot has been
-        imported (it is then shown and closed as any other), otherwise a figure that only ``ax.figure`` knows
-        of. Nothing is shown in either case.
+        Where to draw the main panel. Without it a figure of its own: through pyplot in a notebook and where
+        pyplot has been imported (it is then shown and closed as any other), otherwise a figure that only
+        ``ax.figure`` knows of, and that nothing shows.
     **wishes
         As for :func:`figure`.
 
@@ -166,6 +166,8 @@ def _canvas(size: tuple[float, float]) -> tuple[Any, Any]:
     asked = matplotlib.rcParams["figure.figsize"]
     # our size suits the panels, unless the caller has one of their own
     figsize = size if list(asked) == list(default) else tuple(asked)
+    if "ipykernel" in sys.modules:  # a notebook shows figures of pyplot alone, at the end of the cell
+        import matplotlib.pyplot
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

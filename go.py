@@ -2,6 +2,7 @@
 
     python3 go.py report examples/faithful.csv     any command of pofx
     python3 go.py test [options of pytest]         ruff, mypy and pytest
+    python3 go.py docs                             the pages of docs/ as a site, in build/docs/site
 
 The first run makes .venv here; later runs reuse it until pyproject.toml or the Python changes.
 """
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -38,19 +40,19 @@ def pip(*what):
         sys.exit("go.py: setting up .venv failed, for the reason above; run the same command again to retry.")
 
 
-def prepare(testing):
-    """Make .venv hold pofx, and what its tests need; stamps are written last, so half of one is redone."""
+def prepare(extra=None):
+    """Make .venv hold pofx, and an extra's packages; stamps are written last, so half of one is redone."""
     import tomllib
 
     project = (ROOT / "pyproject.toml").read_bytes()
     facts = repr((sys.version, sys.base_prefix, str(ROOT))).encode()
     stamp = hashlib.sha256(project + facts).hexdigest()
-    ready, tested = HOME / "pofx-ready", HOME / "pofx-ready-to-test"
+    ready, more = HOME / "pofx-ready", HOME / f"pofx-ready-to-{extra}"
 
     def fresh(mark):
         return PYTHON.exists() and mark.exists() and mark.read_text() == stamp
 
-    if fresh(ready) and (fresh(tested) or not testing):
+    if fresh(ready) and (extra is None or fresh(more)):
         return
     # one at a time; the lock ends with the process that holds it, on every system
     with contextlib.closing(sqlite3.connect(ROOT / ".venv.lock", timeout=1800, isolation_level=None)) as lock:
@@ -60,10 +62,10 @@ def prepare(testing):
             venv.create(HOME, clear=True, with_pip=False, symlinks=os.name != "nt")
             pip("--editable", str(ROOT))
             ready.write_text(stamp)
-        if testing and not fresh(tested):
-            print("go.py: adding what the tests need (once) ...", file=sys.stderr)
-            pip(*tomllib.loads(project.decode())["project"]["optional-dependencies"]["test"])
-            tested.write_text(stamp)
+        if extra is not None and not fresh(more):
+            print(f"go.py: adding what `go.py {extra}` needs (once) ...", file=sys.stderr)
+            pip(*tomllib.loads(project.decode())["project"]["optional-dependencies"][extra])
+            more.write_text(stamp)
 
 
 def run(*command, cwd=None):
@@ -73,13 +75,28 @@ def run(*command, cwd=None):
     return code if code >= 0 else 128 - code
 
 
+def site():
+    """Build the site, from nothing, with every warning an error; what a failed build leaves is not the site."""
+    folder, made = ROOT / "build" / "docs", ROOT / "build" / "docs" / "site"
+    shutil.rmtree(folder, ignore_errors=True)
+    new = folder / "new"
+    sphinx = ["-m", "sphinx", "-W", "--keep-going", "-q", "-j", "auto", "-d", folder / "read"]
+    code = run(PYTHON, *sphinx, ROOT / "docs", new, cwd=ROOT)
+    if code == 0:
+        new.rename(made)
+        print(f"go.py: the site is {made / 'index.html'}")
+    return code
+
+
 def main(words):
     if sys.version_info < (3, 11):
         sys.exit(f"go.py: pofx needs Python 3.11 or newer; this is Python {sys.version.split()[0]}.")
-    testing = words[:1] == ["test"]
-    prepare(testing)
-    if not testing:
+    extra = words[0] if words and words[0] in ("test", "docs") else None
+    prepare(extra)
+    if extra is None:
         return run(PYTHON, "-m", "pofx", *words)
+    if extra == "docs":
+        return site()
     cores = [] if words[1:] else ["-n", str(min(os.cpu_count() or 1, 4))]
     return (
         run(PYTHON, "-m", "ruff", "check", cwd=ROOT)

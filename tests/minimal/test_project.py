@@ -108,14 +108,14 @@ def test_examples_are_as_distributed(root: Path) -> None:
 def test_go_makes_the_environment_once(go: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     installed: list[tuple[str, ...]] = []
     monkeypatch.setattr(go, "pip", lambda *what: installed.append(what))
-    go.prepare(False)
+    go.prepare()
     assert installed == [("--editable", str(go.ROOT))]
-    go.prepare(False)
+    go.prepare()
     assert len(installed) == 1
-    go.prepare(True)
+    go.prepare("test")
     assert len(installed) == 2
     assert any(entry.startswith("pytest") for entry in installed[-1])
-    go.prepare(True)
+    go.prepare("test")
     assert len(installed) == 2
 
 
@@ -126,10 +126,10 @@ def test_go_redoes_half_an_environment(go: ModuleType, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(go, "pip", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        go.prepare(False)
+        go.prepare()
     assert (go.HOME / "half").exists()
     monkeypatch.setattr(go, "pip", lambda *what: None)
-    go.prepare(False)
+    go.prepare()
     assert not (go.HOME / "half").exists()
 
 
@@ -154,10 +154,10 @@ def test_go_renews_the_environment_when_the_project_changes(
 ) -> None:
     installed: list[tuple[str, ...]] = []
     monkeypatch.setattr(go, "pip", lambda *what: installed.append(what))
-    go.prepare(False)
+    go.prepare()
     with (go.ROOT / "pyproject.toml").open("a") as file:
         file.write("# another\n")
-    go.prepare(False)
+    go.prepare()
     assert len(installed) == 2
 
 

@@ -144,7 +144,7 @@ def test_go_makes_one_environment_when_started_twice_at_once(
 
     monkeypatch.setattr(go, "pip", slowly)
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(go.prepare, [False, True, False]))
+        list(pool.map(go.prepare, [None, "test", None]))
     assert sorted(len(what) for what in installed)[0] == 2
     assert len(installed) == 2  # the project once, what the tests need once
 

@@ -76,7 +76,7 @@ def run(*command, cwd=None):
 
 
 def site():
-    """Build the site, from nothing, with every warning an error; what a failed build leaves is not the site."""
+    """Build the site from nothing, every warning an error; what a failed build leaves is not the site."""
     folder, made = ROOT / "build" / "docs", ROOT / "build" / "docs" / "site"
     shutil.rmtree(folder, ignore_errors=True)
     new = folder / "new"

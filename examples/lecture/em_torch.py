@@ -1,4 +1,4 @@
-"""EM for two Gaussians with full covariances, written out in torch: the plain form, where it breaks, and logs.
+"""EM for two Gaussians with full covariances, written out in torch; and where the plain form breaks.
 
     python examples/lecture/em_torch.py
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,3 +27,14 @@ def script(root: Path) -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(autouse=True)
+def _pyplot_is_put_away() -> Iterator[None]:
+    """Scripts and pages draw through pyplot, which every later ``pofx.plot`` of the process would join."""
+    there = "matplotlib.pyplot" in sys.modules
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+        if not there:
+            del sys.modules["matplotlib.pyplot"]

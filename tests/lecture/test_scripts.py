@@ -34,9 +34,7 @@ def test_a_histogram(script: Load, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "bars differ by at most" in capsys.readouterr().out
 
 
-def test_b_gaussian_in_two_columns(
-    script: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_b_gaussian_in_two_columns(script: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b = script("normal_2d")
     rows = b.draws()
     truth, ours, fitted = b.with_pofx()
@@ -49,7 +47,9 @@ def test_b_gaussian_in_two_columns(
     close(fitted.density(rows), b.density(rows, mean, covariance))
     world = pofx.worlds.correlated(0.8)  # the same distribution under its name
     close(world.density(rows), truth.density(rows))
-    marks = {mark.kind: mark for mark in pofx.figure(world, rows, fill=True, levels=100, points=500).main.marks}
+    marks = {
+        mark.kind: mark for mark in pofx.figure(world, rows, fill=True, levels=100, points=500).main.marks
+    }
     assert len(marks["points"].x) == 500
     assert marks["shades"].levels == 100
     b.main(str(tmp_path / "b.png"))

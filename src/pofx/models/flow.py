@@ -299,10 +299,9 @@ class Flow(Learned):
     def _condition(self, params: Params, given: list[int], z: np.ndarray) -> Mapping[str, Any]:
         known, rest = _parts(params)
         if sorted(given) != known:
-            labels = [params.columns.label(j) for j in sorted(given)]
             raise UnsupportedError(
                 "A flow conditions on exactly the columns that it was told with given=. "
-                f"Fit Flow(given={labels!r}){_or_given(params, known)}."
+                f"Fit Flow(given={_keys(params, sorted(given))!r}){_or_given(params, known)}."
             )
         row = np.empty((1, len(known)))
         row[0, [known.index(j) for j in given]] = z
@@ -385,8 +384,13 @@ def _context(params: Params, t: np.ndarray, given: list[int]) -> np.ndarray | No
     return t[:, given] if given else None
 
 
+def _keys(params: Params, columns: list[int]) -> list[Any]:
+    names = params.columns.names
+    return columns if names is None else [names[j] for j in columns]
+
+
 def _or_given(params: Params, given: list[int]) -> str:
-    return f", or ask for {[params.columns.label(j) for j in given]!r}" if given else ""
+    return f", or ask for {_keys(params, given)!r}" if given else ""
 
 
 def _tail_notes(data: Data, heavy: np.ndarray) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.density import Density
 from ..core.fitting import Outcome
 from ..core.fold import Data, require_rows, require_spread
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..optional import need
 from ..validation import whole_number
 
@@ -139,7 +139,7 @@ class Learned(Density):
         require_spread(data, "Leave it out.")
         x, w = data.distinct()
         if len(x) < LEAST_ROWS:
-            raise ParameterError(
+            raise DataError(
                 f"{name} needs at least {LEAST_ROWS} different rows; {len(x)} came. Gaussian() needs few."
             )
         seed = int(rng.integers(2**31))
@@ -212,7 +212,7 @@ class Learned(Density):
             )
         batch = min(self._settings(split).batch, len(split.train))
         return Outcome(
-            converged=trained.why in ("patience", "steps"),
+            converged=trained.why in ("patience", "steps") and trained.skipped <= 0.1 * trained.step,
             message=ENDS[trained.why].format(
                 patience=self.patience, step=trained.step, best_step=trained.best_step
             ),

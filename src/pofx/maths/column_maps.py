@@ -15,9 +15,9 @@ import numpy as np
 
 from .bijections import Bijection, Identity, as_bijection
 
-__all__ = ["ColumnMaps", "spread_over_cells"]
+__all__ = ["ColumnMaps", "spread_over_cells", "tail_degrees"]
 
-ROBUST = 2.0  # a column's scale is at most so many times what its middle half says
+ROBUST = 2.0  # a standard deviation more than so many times what the quartiles say is that of far values
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class ColumnMaps:
     def fit(cls, x: np.ndarray, w: np.ndarray, low: np.ndarray, high: np.ndarray) -> ColumnMaps:
         """Return the maps of rows x (n, d), inside the bounds, with weights w (n,).
 
-        The scale is the standard deviation, but no more than twice what the quartiles say: a few far values
-        are not to squeeze all others into one bin of a spline.
+        The scale is the standard deviation, or what the quartiles say where that is less than half of it: a few
+        far values are not to squeeze all others into one bin of a spline.
         """
         d = x.shape[1]
         plain = cls(low, high, np.zeros(d), np.ones(d))
@@ -54,9 +54,9 @@ class ColumnMaps:
             order = np.argsort(t[:, j], kind="stable")
             ordered, mass = t[order, j], np.cumsum(share[order])
             quartile = [ordered[min(np.searchsorted(mass, q), len(mass) - 1)] for q in (0.25, 0.5, 0.75)]
-            most = ROBUST * (quartile[2] - quartile[0]) / 1.349
-            if 0.0 < most < scale[j]:
-                centre[j], scale[j] = quartile[1], most
+            robust = (quartile[2] - quartile[0]) / 1.349
+            if 0.0 < ROBUST * robust < scale[j]:
+                centre[j], scale[j] = quartile[1], robust
         return cls(low, high, centre, scale)
 
     def _bijections(self) -> list[Bijection]:
@@ -113,3 +113,18 @@ def spread_over_cells(
     u = rng.random(x.shape) * (1.0 - 2e-12) + 1e-12  # never on a bound
     with np.errstate(invalid="ignore"):
         return np.where(step > 0.0, left + u * (right - left), x)
+
+
+def tail_degrees(t: np.ndarray, bound: float) -> np.ndarray:
+    """Return degrees of freedom of a Student-t for each column that leaves [-bound, bound] (d,), else infinity.
+
+    Hill's estimate (1975) of the index of the tail from the largest twentieth of |t|, ten at least; between
+    0.3 and 30. A place to begin learning from, no more.
+    """
+    out = np.full(t.shape[1], np.inf)
+    for j in np.flatnonzero(np.abs(t).max(axis=0) > bound):
+        size = np.sort(np.abs(t[:, j]))[::-1]
+        k = min(max(10, len(size) // 20), len(size) - 1)
+        excess = np.log(size[:k] / size[k]).mean() if size[k] > 0 else np.inf
+        out[j] = np.clip(1.0 / max(excess, 1e-9), 0.3, 30.0)
+    return out

@@ -18,7 +18,7 @@ from ..core.fold import Data
 from ..core.params import Params
 from ..errors import DataError, ParameterError, UnsupportedError
 from ..maths.bijections import as_bijection
-from ..maths.column_maps import ColumnMaps, spread_over_cells
+from ..maths.column_maps import ColumnMaps, spread_over_cells, tail_degrees
 from ..validation import Columns, one_of, whole_number
 from .learned import Learned, Split, by_prefix
 
@@ -155,14 +155,13 @@ class Flow(Learned):
         self._need_torch("zuko")
         given = self._given_columns(data.columns)
         low, high = self._limits(data)
-        split = self._split(data, rng)
         decimals = data.columns.decimals
         steps = np.array([0.0 if k is None else 10.0**-k for k in decimals]) / data.units.scale
+        split = self._split(data, rng, steps)
         self._inside(split, data, low, high, steps)
         still = spread_over_cells(split.x, steps, low, high, np.random.default_rng([split.seed, 3]))
         maps = ColumnMaps.fit(still, split.w, low, high)
         t, log_det = maps.forward(still)
-        far = np.abs(t).max(axis=0)
 
         import torch
 
@@ -170,9 +169,9 @@ class Flow(Learned):
         from ..nets.flows import BOUND
 
         device = device_of(self.device)
-        heavy = (far > BOUND) & (self.transform == "spline")
+        degrees = tail_degrees(t, BOUND) if self.transform == "spline" else np.full(data.d, np.inf)
         with seeded(split.seed):
-            net = self._net(given, data.d, heavy).to(device)
+            net = self._net(given, degrees).to(device)
         fixed = torch.tensor(t, dtype=torch.float32, device=device)
 
         def tensor(numbers: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -197,7 +196,7 @@ class Flow(Learned):
         for name, part in net.named_children():
             values[f"design_{name}"] = part.design.to_text()  # type: ignore[union-attr, operator]
             values.update({f"{name}.{key}": array for key, array in arrays_of(part).items()})
-        return values, self._outcome(trained, split, data, _tail_notes(data, heavy))
+        return values, self._outcome(trained, split, data, _tail_notes(data, degrees))
 
     def _inside(
         self, split: Split, data: Data, low: np.ndarray, high: np.ndarray, steps: np.ndarray
@@ -213,19 +212,20 @@ class Flow(Learned):
                 f"{data.label(int(j))} = {value:g}. Widen the bounds or leave them out."
             )
 
-    def _net(self, given: list[int], d: int, heavy: np.ndarray) -> nn.Module:
+    def _net(self, given: list[int], degrees: np.ndarray) -> nn.Module:
         """Return ``rest`` of the columns that are not given and, where some are, ``first`` of those."""
         from ..nets.flows import Design, FlowNet, Pair
 
-        rest = [j for j in range(d) if j not in given]
+        rest = [j for j in range(len(degrees)) if j not in given]
+        hidden = tuple(int(h) for h in self.hidden)
 
         def part(columns: list[int], context: int) -> FlowNet:
-            return FlowNet(
-                Design(
-                    len(columns), context, self.transform, self.structure == "coupling", self.n_layers,
-                    tuple(int(h) for h in self.hidden), self.bins, tuple(bool(heavy[j]) for j in columns),
-                )
-            )  # fmt: skip
+            heavy = tuple(bool(np.isfinite(degrees[j])) for j in columns)
+            coupling = self.structure == "coupling"
+            design = Design(
+                len(columns), context, self.transform, coupling, self.n_layers, hidden, self.bins, heavy
+            )
+            return FlowNet(design, degrees[columns])
 
         return Pair(part(rest, len(given)), part(given, 0) if given else None, given, rest)
 
@@ -269,6 +269,8 @@ class Flow(Learned):
         rows = x[:, None]
         inside = maps.inside(rows)
         out = np.where((x >= maps.high[0]) == upper, -np.inf, 0.0)
+        if not inside.any():
+            return out
         t, _ = maps.forward(rows[inside])
         with one_torch_thread():
             out[inside] = _net_of(params, "rest").log_tail(t, _context(params, t, []), upper=upper)
@@ -333,11 +335,9 @@ class Flow(Learned):
 
     def _check_values(self, values: Mapping[str, Any], d: int) -> None:
         super()._check_values(values, d)
-        from ..maths.column_maps import ColumnMaps as Maps
-
         maps = _maps(values)
         shapes = {a.shape for a in (maps.low, maps.high, maps.centre, maps.scale)}
-        if shapes != {(d,)} or not (maps.scale > 0).all() or not isinstance(maps, Maps):
+        if shapes != {(d,)} or not (maps.scale > 0).all():
             raise ParameterError(f"A flow of {d} columns needs bounds, centres and positive scales of each.")
         given = np.asarray(values["given"])
         if given.dtype.kind != "i" or given.ndim != 1 or not set(given.tolist()) <= set(range(d)):
@@ -393,8 +393,8 @@ def _or_given(params: Params, given: list[int]) -> str:
     return f", or ask for {_keys(params, given)!r}" if given else ""
 
 
-def _tail_notes(data: Data, heavy: np.ndarray) -> tuple[str, ...]:
-    names = [data.label(int(j)) for j in np.flatnonzero(heavy)]
+def _tail_notes(data: Data, degrees: np.ndarray) -> tuple[str, ...]:
+    names = [data.label(int(j)) for j in np.flatnonzero(np.isfinite(degrees))]
     if not names:
         return ()
     return (f"{', '.join(names[:5])}: reaches beyond the splines, so its base is a Student-t.",)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_ROWS", "Learned", "Split"]
 
 LEAST_ROWS = 20  # distinct rows
-HELD_OUT = 0.1  # share of the distinct rows by which a fit stops
+HELD_OUT = 0.1  # share of the rows by which a fit stops
+MOST_REPEATED = 5_000_000  # rows; of more, repeated ones carry weights instead
 
 ENDS = {
     "patience": "Held-out rows saw no gain in {patience} looks; the best was at step {best_step:,}.",
@@ -37,7 +38,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Split:
-    """The distinct rows of a fit in unit space, in sorted order, and which of them are held out."""
+    """The rows of a fit in unit space, in sorted order, their weights, and which of them are held out."""
 
     x: np.ndarray
     w: np.ndarray
@@ -128,24 +129,35 @@ class Learned(Density):
         for module in ("torch", *others):
             need(module, extra="torch", why=f"{type(self).__name__} is a neural network")
 
-    def _split(self, data: Data, rng: np.random.Generator) -> Split:
-        """Return the rows, some of them held out.
+    def _split(self, data: Data, rng: np.random.Generator, steps: np.ndarray) -> Split:
+        """Return the rows, some of them held out. ``steps`` (d,) are what columns are recorded to, 0 for none.
 
-        Distinct rows in sorted order with their weights added up: neither the order of the rows nor whether one
-        is repeated or weighted changes the fit, and a repeated row is not on both sides.
+        Distinct rows in sorted order, repeated as often as they came: neither the order of the rows nor whether
+        one is repeated or weighted changes the fit. Where a column is continuous, equal rows are one row that
+        came twice and stay on one side; where all are recorded in steps, they are rows of their own.
         """
         name = type(self).__name__
         require_rows(data, LEAST_ROWS, f"{name} is a neural network and")
         require_spread(data, "Leave it out.")
         x, w = data.distinct()
-        if len(x) < LEAST_ROWS:
+        recorded = bool((steps > 0).all())
+        if len(x) < LEAST_ROWS and not recorded:
             raise DataError(
                 f"{name} needs at least {LEAST_ROWS} different rows; {len(x)} came. Gaussian() needs few."
             )
         seed = int(rng.integers(2**31))
+        times = np.ones(len(x), dtype=np.int64)
+        if self.weight_kind != "importance" and (w == np.rint(w)).all() and w.sum() <= MOST_REPEATED:
+            times, w = w.astype(np.int64), np.ones(len(x))
+        if recorded:
+            x, w, times = np.repeat(x, times, axis=0), np.repeat(w, times), np.ones(times.sum(), dtype=np.int64)
         order = np.random.default_rng([seed, 0]).permutation(len(x))
-        out = int(max(HELD_OUT * len(x), min(100, 0.2 * len(x))))
-        return Split(x, w, np.sort(order[out:]), np.sort(order[:out]), seed)
+        held = np.zeros(len(x), dtype=bool)
+        held[order[: int(max(HELD_OUT * len(x), min(100, 0.2 * len(x))))]] = True
+        held = np.repeat(held, times)
+        return Split(
+            np.repeat(x, times, axis=0), np.repeat(w, times), np.flatnonzero(~held), np.flatnonzero(held), seed
+        )
 
     def _settings(self, split: Split) -> Settings:
         from ..nets.train import Settings

@@ -31,6 +31,7 @@ __all__ = ["BOUND", "Design", "FlowNet", "Pair", "from_arrays"]
 
 BOUND = 5.0  # splines act on [-BOUND, BOUND]
 SLOPE = 1e-3  # the least slope of a spline or an affine layer
+LIVELY = 4.0  # a degree of freedom moves so many times as fast as other parameters
 MOST_ENTRIES = 10**8  # of a network that a file may ask for
 
 
@@ -91,10 +92,22 @@ class Design:
         return design
 
 
-class FlowNet(nn.Module):
-    """The network of a :class:`Design`."""
+class _Squashed(nn.Module):
+    """Inputs of a layer's own network: beyond ±BOUND only their logarithm grows, lest one far value in a column
+    decides what the spline of another looks like."""
 
-    def __init__(self, design: Design) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        far = x.abs().clamp(min=BOUND)
+        return torch.where(x.abs() <= BOUND, x, x.sign() * BOUND * (1.0 + torch.log(far / BOUND)))
+
+
+class FlowNet(nn.Module):
+    """The network of a :class:`Design`.
+
+    ``degrees`` (d,) are those of each column's base to begin with; infinite for a Gaussian.
+    """
+
+    def __init__(self, design: Design, degrees: np.ndarray | None = None) -> None:
         super().__init__()
         self.design = design
         univariate: Any = partial(MonotonicAffineTransform, slope=SLOPE)
@@ -116,14 +129,19 @@ class FlowNet(nn.Module):
             **inside,
         )
         self.layers = flow.transform
-        # ν - 1 = softplus: ν begins near 10 and stays above 1
-        self.tails = nn.Parameter(torch.full((design.features,), 9.0)) if any(design.heavy) else None
-        self.register_buffer("heavy", torch.tensor(design.heavy), persistent=False)
         _almost_identity(self.layers)
+        if design.transform == "spline" and not single:
+            for layer in flow.transform.transforms:
+                layer.hyper = nn.Sequential(_Squashed(), layer.hyper)
+        self.tails: nn.Parameter | None = None  # log ν / LIVELY
+        if any(design.heavy):
+            start = np.ones(design.features) if degrees is None else np.where(design.heavy, degrees, 1.0)
+            self.tails = nn.Parameter(torch.tensor(np.log(start) / LIVELY, dtype=torch.float32))
+        self.register_buffer("heavy", torch.tensor(design.heavy), persistent=False)
 
     def degrees(self) -> Tensor | None:
         """Return ν of each column (d,); None where all are Gaussian."""
-        return None if self.tails is None else 1.0 + nn.functional.softplus(self.tails)
+        return None if self.tails is None else (LIVELY * self.tails).exp()
 
     def to_base(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return z = f(x; c) (n, d) and log |det ∂z/∂x| (n,)."""

@@ -40,7 +40,7 @@ def rows_of(name: str, n: int, seed: int) -> np.ndarray:
 
 
 def timed(fit: Any) -> tuple[Any, Numbers]:
-    """Return what ``fit()`` returns, its seconds by the clock and of the processor, and the load meanwhile."""
+    """Return what ``fit()`` returns, its seconds by the clock and of the processor, and the load."""
     clock, cpu = time.perf_counter(), time.process_time()
     out = fit()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
@@ -109,7 +109,9 @@ def tables(folder: Path) -> dict[str, Numbers]:
             print(f"{stem}: not found in {folder}, left out")
             continue
         table = pofx.read(path)
-        columns = [c for c, dtype in zip(table.columns.names, table.columns.dtypes, strict=True) if dtype != "str"]
+        columns = [
+            c for c, dtype in zip(table.columns.names, table.columns.dtypes, strict=True) if dtype != "str"
+        ]
         columns = [c for c in columns if c not in ("quality", "class")]
         x = np.asarray(table[columns], dtype=float)
         order = np.random.default_rng(0).permutation(len(x))
@@ -122,14 +124,16 @@ def tables(folder: Path) -> dict[str, Numbers]:
         }.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                fitted, spent = timed(lambda model=model: model.fit(train))
+                fitted, spent = timed(lambda model=model, train=train: model.fit(train))
             scores[name] = fitted.log_density(test)
             out[f"{stem} {name}"] = {"held_out": float(scores[name].mean()), "rows": len(train), **spent}
         best = max(("GaussianMixture", "KDE"), key=lambda k: scores[k].mean())
         gain = scores["Flow"] - scores[best]
         out[f"{stem} Flow"] |= {
-            "against": best, "gain": float(gain.mean()), "gain_error": float(gain.std() / math.sqrt(len(gain)))
-        }  # fmt: skip
+            "against": best,
+            "gain": float(gain.mean()),
+            "gain_error": float(gain.std() / math.sqrt(len(gain))),
+        }
     return out
 
 
@@ -139,13 +143,13 @@ def page(kept: dict[str, Numbers]) -> str:
         "# Learned models", "",
         f"Made by `python benchmarks/neural.py` on {machine()}. `Flow()` as it comes, one thread.", "",
         "## Known worlds", "",
-        f"{TRAIN:,} rows to fit, {TEST:,} fresh ones to score. The bar: negative log-likelihood minus the true "
-        "entropy at most 0.05 nats on five of seven and 0.10 on all, and not below −3 standard errors. The "
-        "divergence is the same difference paired row by row with the truth's log density, which takes out most "
-        "of the noise. Seconds of the processor, and by the clock with the load of the machine's two cores "
+        f"{TRAIN:,} rows to fit, {TEST:,} fresh ones to score. The bar: negative log-likelihood minus the "
+        "true entropy at most 0.05 nats on five of seven and 0.10 on all, and not below −3 standard errors. The "
+        "divergence is the same difference paired row by row with the truth's log density, which takes out "
+        "most of the noise. Seconds of the processor, and by the clock with the load of the machine's two cores "
         "meanwhile (2 is full): other work ran beside some of these.", "",
-        "| world | − log-likelihood − entropy | divergence from the truth | processor, s | clock, s (load) | by hand: "
-        "divergence | by hand: processor, s | ratio |",
+        "| world | − log-likelihood − entropy | divergence from the truth | processor, s | clock, s (load) | "
+        "by hand: divergence | by hand: processor, s | ratio |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name in WORLDS:
@@ -153,9 +157,12 @@ def page(kept: dict[str, Numbers]) -> str:
         if row is None:
             continue
         cells = [
-            name, f"{row['excess']:.4f} ± {row['excess_error']:.4f}", f"{row['kl']:.4f} ± {row['kl_error']:.4f}",
-            f"{row['cpu']:.0f}", f"{row['seconds']:.0f} ({row['load']:.0f})",
-        ]  # fmt: skip
+            name,
+            f"{row['excess']:.4f} ± {row['excess_error']:.4f}",
+            f"{row['kl']:.4f} ± {row['kl_error']:.4f}",
+            f"{row['cpu']:.0f}",
+            f"{row['seconds']:.0f} ({row['load']:.0f})",
+        ]
         if other:
             cells += [f"{other['kl']:.4f}", f"{other['cpu']:.0f}", f"{row['cpu'] / other['cpu']:.2f}"]
         else:
@@ -164,7 +171,10 @@ def page(kept: dict[str, Numbers]) -> str:
     real = {k: v for k, v in kept.items() if "held_out" in v}
     if real:
         lines += ["", "## Real rows", "", "Half the rows fitted, the other half scored: nats per row.", ""]
-        lines += ["| rows, model | held out | processor, s | Flow − best classical, paired |", "|---|---|---|---|"]
+        lines += [
+            "| rows, model | held out | processor, s | Flow − best classical, paired |",
+            "|---|---|---|---|",
+        ]
         for name, v in real.items():
             gain = f"{v['gain']:.3f} ± {v['gain_error']:.3f} ({v['against']})" if "gain" in v else ""
             lines.append(f"| {name} | {v['held_out']:.3f} | {v['cpu']:.0f} | {gain} |")

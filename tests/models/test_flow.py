@@ -155,9 +155,10 @@ def test_one_column_given_another_has_a_distribution_function(tmp_path: Path) ->
     np.testing.assert_allclose(one.cdf(one.quantile(q)), q, atol=1e-8)
     assert one.log_density([-51.0]) == -np.inf
     one.save(tmp_path / "one.pofx")
-    assert pofx.load(tmp_path / "one.pofx").log_density(rows[:9, 1]).tobytes() == one.log_density(
-        rows[:9, 1]
-    ).tobytes()
+    assert (
+        pofx.load(tmp_path / "one.pofx").log_density(rows[:9, 1]).tobytes()
+        == one.log_density(rows[:9, 1]).tobytes()
+    )
     assert one.fit(rows[:, 1]).n_features_in_ == 1  # what came of it can be fitted again
 
 

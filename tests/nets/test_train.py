@@ -75,7 +75,10 @@ def test_one_step_after_the_other_is_torchs_adamw() -> None:
 
     net, _ = run(settings, loss, criterion=_counting(), watch=lambda r: rates.append(r.rate))
     theirs = line()
-    groups = [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}]
+    groups = [
+        {"params": [theirs.weight], "weight_decay": 0.1},
+        {"params": [theirs.bias], "weight_decay": 0.0},
+    ]
     optimiser = torch.optim.AdamW(groups, lr=1.0)
     for numbers, rate in zip(batches, rates[1:], strict=True):
         for group in optimiser.param_groups:

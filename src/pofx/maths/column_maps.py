@@ -41,8 +41,8 @@ class ColumnMaps:
     def fit(cls, x: np.ndarray, w: np.ndarray, low: np.ndarray, high: np.ndarray) -> ColumnMaps:
         """Return the maps of rows x (n, d), inside the bounds, with weights w (n,).
 
-        The scale is the standard deviation, or what the quartiles say where that is less than half of it: a few
-        far values are not to squeeze all others into one bin of a spline.
+        The scale is the standard deviation, or what the quartiles say where that is less than half of it: a
+        few far values are not to squeeze all others into one bin of a spline.
         """
         d = x.shape[1]
         plain = cls(low, high, np.zeros(d), np.ones(d))
@@ -116,7 +116,7 @@ def spread_over_cells(
 
 
 def tail_degrees(t: np.ndarray, bound: float) -> np.ndarray:
-    """Return degrees of freedom of a Student-t for each column that leaves [-bound, bound] (d,), else infinity.
+    """Return degrees of freedom of a Student-t for each column that leaves ±``bound`` (d,), else infinity.
 
     Hill's estimate (1975) of the index of the tail from the largest twentieth of |t|, ten at least; between
     0.3 and 30. A place to begin learning from, no more.

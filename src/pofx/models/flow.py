@@ -134,7 +134,7 @@ class Flow(Learned):
         numbers = [columns.index(key) for key in asked]
         if not 0 < len(set(numbers)) == len(numbers) < len(columns):
             raise ParameterError(
-                f"given must be different columns and leave at least one; got {asked!r} of {len(columns)} columns."
+                f"given must be different columns and leave at least one; got {asked!r} of {len(columns)}."
             )
         return sorted(numbers)
 
@@ -142,10 +142,14 @@ class Flow(Learned):
         """Return the bounds of each column in unit space."""
         ends = np.tile([-np.inf, np.inf], (data.d, 1))
         if self.bounds is not None:
-            each = self.bounds if isinstance(self.bounds, Mapping) else dict.fromkeys(range(data.d), self.bounds)
+            each = (
+                self.bounds if isinstance(self.bounds, Mapping) else dict.fromkeys(range(data.d), self.bounds)
+            )
             for key, pair in each.items():
                 if isinstance(pair, str):
-                    raise ParameterError(f"bounds are pairs (low, high) with None for an open end; got {pair!r}.")
+                    raise ParameterError(
+                        f"bounds are pairs (low, high) with None for an open end; got {pair!r}."
+                    )
                 ends[data.columns.index(key)] = as_bijection(pair).domain
         with np.errstate(invalid="ignore"):
             low, high = (data.units.to(end) for end in ends.T)
@@ -194,13 +198,11 @@ class Flow(Learned):
         values: dict[str, Any] = {"low": low, "high": high, "centre": maps.centre, "scale": maps.scale}
         values["given"] = np.array(given, dtype=np.int64)
         for name, part in net.named_children():
-            values[f"design_{name}"] = part.design.to_text()  # type: ignore[union-attr, operator]
+            values[f"design_{name}"] = part.design.to_text()
             values.update({f"{name}.{key}": array for key, array in arrays_of(part).items()})
         return values, self._outcome(trained, split, data, _tail_notes(data, degrees))
 
-    def _inside(
-        self, split: Split, data: Data, low: np.ndarray, high: np.ndarray, steps: np.ndarray
-    ) -> None:
+    def _inside(self, split: Split, data: Data, low: np.ndarray, high: np.ndarray, steps: np.ndarray) -> None:
         """Raise a DataError for rows outside the bounds; a recorded value may lie on one."""
         on = steps > 0
         ok = np.where(on, (split.x >= low) & (split.x <= high), (split.x > low) & (split.x < high))
@@ -283,7 +285,9 @@ class Flow(Learned):
         return self._log_tail(params, x, upper=True)
 
     def _n_parameters(self, params: Params) -> int:
-        networks = [v.size for k, v in params.items() if k.partition(".")[0] in ("rest", "first") and "." in k]
+        networks = [
+            v.size for k, v in params.items() if k.partition(".")[0] in ("rest", "first") and "." in k
+        ]
         return sum(networks) + 2 * len(params.centre)
 
     # ---------------------------------------------------------------- parts
@@ -309,7 +313,9 @@ class Flow(Learned):
         row[0, [known.index(j) for j in given]] = z
         maps = _maps(params).select(known)
         if not maps.inside(row)[0]:
-            raise DataError(f"Cannot condition on {params.units.select(known).back(row)[0]}: outside the bounds.")
+            raise DataError(
+                f"Cannot condition on {params.units.select(known).back(row)[0]}: outside the bounds."
+            )
         fixed = maps.forward(row)[0]
         return {**self._some(params, rest, "rest"), "context": fixed[0]}
 

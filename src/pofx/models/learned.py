@@ -130,10 +130,10 @@ class Learned(Density):
             need(module, extra="torch", why=f"{type(self).__name__} is a neural network")
 
     def _split(self, data: Data, rng: np.random.Generator, steps: np.ndarray) -> Split:
-        """Return the rows, some of them held out. ``steps`` (d,) are what columns are recorded to, 0 for none.
+        """Return the rows, some of them held out. ``steps`` (d,): what columns are recorded to, 0 for none.
 
-        Distinct rows in sorted order, repeated as often as they came: neither the order of the rows nor whether
-        one is repeated or weighted changes the fit. Where a column is continuous, equal rows are one row that
+        Distinct rows in sorted order, repeated as often as they came: neither the order of the rows nor
+        whether one is repeated or weighted changes the fit. Where a column is continuous, equal rows are one row that
         came twice and stay on one side; where all are recorded in steps, they are rows of their own.
         """
         name = type(self).__name__
@@ -150,13 +150,21 @@ class Learned(Density):
         if self.weight_kind != "importance" and (w == np.rint(w)).all() and w.sum() <= MOST_REPEATED:
             times, w = w.astype(np.int64), np.ones(len(x))
         if recorded:
-            x, w, times = np.repeat(x, times, axis=0), np.repeat(w, times), np.ones(times.sum(), dtype=np.int64)
+            x, w, times = (
+                np.repeat(x, times, axis=0),
+                np.repeat(w, times),
+                np.ones(times.sum(), dtype=np.int64),
+            )
         order = np.random.default_rng([seed, 0]).permutation(len(x))
         held = np.zeros(len(x), dtype=bool)
         held[order[: int(max(HELD_OUT * len(x), min(100, 0.2 * len(x))))]] = True
         held = np.repeat(held, times)
         return Split(
-            np.repeat(x, times, axis=0), np.repeat(w, times), np.flatnonzero(~held), np.flatnonzero(held), seed
+            np.repeat(x, times, axis=0),
+            np.repeat(w, times),
+            np.flatnonzero(~held),
+            np.flatnonzero(held),
+            seed,
         )
 
     def _settings(self, split: Split) -> Settings:
@@ -218,8 +226,8 @@ class Learned(Density):
         if trained.skipped or trained.rollbacks:
             rows = data.units.back(split.x[split.train[list(trained.blamed)]])
             notes.append(
-                f"{trained.skipped:,} steps were not taken because something was not finite, and the training "
-                f"went back to an earlier state {trained.rollbacks} times; rows such as "
+                f"{trained.skipped:,} steps were not taken because something was not finite, and the "
+                f"training went back to an earlier state {trained.rollbacks} times; rows such as "
                 f"{np.array2string(rows[:3], threshold=30)} took part."
             )
         batch = min(self._settings(split).batch, len(split.train))

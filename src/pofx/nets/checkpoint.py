@@ -33,9 +33,7 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def write(
-    path: str | Path, mark: str, numbers: Mapping[str, Any], vectors: Mapping[str, np.ndarray]
-) -> None:
+def write(path: str | Path, mark: str, numbers: Mapping[str, Any], vectors: Mapping[str, np.ndarray]) -> None:
     """Write a run's state, atomically: a process killed meanwhile leaves the file before it."""
     store.write(path, {"checkpoint": {"mark": mark, "numbers": dict(numbers)}}, vectors)
 
@@ -56,7 +54,7 @@ def read(path: str | Path, mark: str) -> tuple[dict[str, Any], dict[str, np.ndar
         raise FileError(f"{str(path)!r} is a file of pofx but no checkpoint of a fit; give another path.")
     if found.get("mark") != mark:
         raise FileError(
-            f"{str(path)!r} is the checkpoint of another fit: other rows, settings, seed or version. Delete it "
-            "to start anew, or give another path."
+            f"{str(path)!r} is the checkpoint of another fit: other rows, settings or seed. Delete it to "
+            "start anew, or give another path."
         )
     return found["numbers"], {name: np.array(array) for name, array in arrays.items()}

@@ -2,10 +2,10 @@
 
     log p(x | c) = Σ_j log t(z_j; ν_j) + log |det ∂z/∂x|,   z = f(x; c)
 
-The layers are masked autoregressive (Papamakarios, Pavlakou and Murray 2017) or coupling; what they do to a
-coordinate is affine or a monotonic rational-quadratic spline on [-5, 5] (Durkan et al. 2019, "Neural spline
-flows"), which leaves what lies outside as it is. There the base alone decides, so a column that reaches beyond
-may have a Student-t with learned degrees of freedom ν instead of the Gaussian.
+The layers are masked autoregressive (Papamakarios, Pavlakou and Murray 2017) or coupling; what they do to
+a coordinate is affine or a monotonic rational-quadratic spline on [-5, 5] (Durkan et al. 2019, "Neural
+spline flows"), which leaves what lies outside as it is. There the base alone decides, so a column that reaches
+beyond may have a Student-t with learned degrees of freedom ν instead of the Gaussian.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Design:
 
 
 class _Squashed(nn.Module):
-    """Inputs of a layer's own network: beyond ±BOUND only their logarithm grows, lest one far value in a column
-    decides what the spline of another looks like."""
+    """Inputs of a layer's own network: beyond ±BOUND only their logarithm grows, lest one far value in a
+    column decides what the spline of another looks like."""
 
     def forward(self, x: Tensor) -> Tensor:
         far = x.abs().clamp(min=BOUND)
@@ -179,7 +179,9 @@ class FlowNet(nn.Module):
         nu = self.degrees()
         if nu is not None:
             heavy = np.array(self.design.heavy)
-            z[:, heavy] /= np.sqrt(rng.chisquare(nu.numpy()[heavy], (n, int(heavy.sum()))) / nu.numpy()[heavy])
+            z[:, heavy] /= np.sqrt(
+                rng.chisquare(nu.numpy()[heavy], (n, int(heavy.sum()))) / nu.numpy()[heavy]
+            )
         return self.from_base(torch.from_numpy(z), _tensor(context)).numpy()
 
     @torch.no_grad()
@@ -223,7 +225,7 @@ def _tensor(context: np.ndarray | None) -> Tensor | None:
 
 @torch.no_grad()
 def _almost_identity(layers: nn.Module) -> None:
-    """Begin near the identity, which after standardising is near the Gaussian: last layers a tenth as large."""
+    """Begin near the identity, which after standardising is near the Gaussian: last layers a tenth."""
     for module in layers.modules():
         last = module[-1] if isinstance(module, nn.Sequential) else module
         if isinstance(module, nn.Sequential | nn.ParameterList):

@@ -16,7 +16,6 @@ import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from ..errors import NumericalError
 from . import checkpoint as file
 from .flat import Flat
+from .records import Counts, Record, Settings, Trained
 
 __all__ = ["Loss", "Record", "Settings", "Trained", "finish", "train"]
 
@@ -39,123 +39,6 @@ IN_A_ROW = 3  # bad steps until the last good state is taken again, at half the 
 MOST_ROLLBACKS = 5
 SPIKE = 50.0  # a loss so many mean deviations above its running mean is a spike
 NAMED = 5  # rows that a run remembers as the cause of bad steps
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Parameters
-    ----------
-    seed : int
-    batch : int
-        Rows in a step; all, where there are fewer.
-    steps : int
-        The most steps, which is also where the cosine ends.
-    every : int
-        Steps between two looks at the held-out rows.
-    patience : int
-        Looks without a new best until the run ends.
-    rate, floor : float
-        The learning rate after the warm-up, and the share of it that is left at the end.
-    warm_up : int
-        Steps in which the rate grows linearly from zero.
-    decay : float
-        Weight decay of matrices and kernels, in units of the rate.
-    clip : float
-        Largest norm of a gradient.
-    average : float
-        Decay of the moving average of the parameters; 0 for none.
-    precision : {"fp32", "bf16"}
-        What the network computes in while training; parameters stay float32.
-    seconds : float, optional
-        Time budget. What was best by then is kept.
-    checkpoint : str or Path, optional
-        File to go on from if it is there, and to write.
-    checkpoint_seconds : float
-        Least time between two writes.
-    """
-
-    seed: int = 0
-    batch: int = 256
-    steps: int = 2_000
-    every: int = 100
-    patience: int = 10
-    rate: float = 1e-3
-    floor: float = 0.0
-    warm_up: int = 100
-    decay: float = 1e-4
-    clip: float = 5.0
-    average: float = 0.998
-    precision: str = "fp32"
-    seconds: float | None = None
-    checkpoint: str | Path | None = None
-    checkpoint_seconds: float = 30.0
-
-    def numerics(self) -> str:
-        """Return everything that decides the numbers of a run, and not where or how long it may go."""
-        leave = {"seconds", "checkpoint", "checkpoint_seconds"}
-        return repr([(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in leave])
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is known at one look at the held-out rows: nats per row where the loss is in nats."""
-
-    step: int
-    steps: int
-    loss: float  # mean over the steps since the last look
-    held_out: float  # the criterion of the averaged parameters
-    best: float
-    improved: bool
-    rate: float
-    skipped: int  # steps not taken because something was not finite, so far
-    rollbacks: int
-    seconds: float  # of the whole run, also before it was resumed
-    remaining: float  # predicted seconds to the last step, if it does not stop earlier
-
-    def __str__(self) -> str:
-        left = f"{self.remaining:.0f} s left at most"
-        return (
-            f"step {self.step:,} of {self.steps:,}: loss {self.loss:.4f}, held out {self.held_out:.4f}"
-            f"{' (best)' if self.improved else ''}, {self.seconds:.0f} s, {left}"
-        )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The end of a run. The network holds the best averaged parameters.
-
-    ``why`` is "patience", "steps", "time", "interrupted" or "diverged"; ``blamed`` are numbers of rows whose
-    loss was not finite, or was the largest where it spiked.
-    """
-
-    why: str
-    best: float
-    best_step: int
-    step: int
-    skipped: int
-    rollbacks: int
-    blamed: tuple[int, ...]
-    history: tuple[tuple[int, float], ...]  # (step, criterion) of every look
-    seconds: float
-
-
-@dataclass
-class _Counts:
-    """The numbers of a run that are not vectors: all of them, with the vectors, are its state."""
-
-    step: int = 0
-    best: float = -math.inf
-    best_step: int = 0
-    waited: int = 0  # looks since the best
-    skipped: int = 0
-    rollbacks: int = 0
-    updates: int = 0  # of Adam's moments
-    averaged: int = 0
-    mean: float = 0.0  # running mean of the loss, and of its absolute deviation
-    deviation: float = 0.0
-    seconds: float = 0.0
 
 
 def train(
@@ -206,7 +89,9 @@ def train(
     return _Run(net, loss, n, criterion, settings, weights, mark).go()
 
 
-def finish(training: Generator[Record, None, Trained], watch: Callable[[Record], Any] | None = None) -> Trained:
+def finish(
+    training: Generator[Record, None, Trained], watch: Callable[[Record], Any] | None = None
+) -> Trained:
     """Run a training to its end, showing every record to ``watch``. Ctrl-C ends it with the best so far."""
     try:
         record = next(training)
@@ -242,7 +127,7 @@ class _Run:
         values = self.flat.values
         self.moment, self.square = torch.zeros_like(values), torch.zeros_like(values)
         self.averaged, self.best = values.clone(), values.clone()
-        self.count = _Counts()
+        self.count = Counts()
         self.history: list[tuple[int, float]] = []
         self.blamed: list[int] = []
         self.losses: list[float] = []  # since the last look
@@ -304,8 +189,8 @@ class _Run:
             self._blame(numbers, each.detach())
             self.bad += 1
             return
-        spiked = (
-            self.count.updates >= 50 and value > self.count.mean + SPIKE * max(self.count.deviation, 1e-3)
+        spiked = self.count.updates >= 50 and value > self.count.mean + SPIKE * max(
+            self.count.deviation, 1e-3
         )
         self.bad = self.bad + 1 if spiked else 0
         if spiked:
@@ -436,7 +321,7 @@ class _Run:
         numbers, arrays = found
         self.history = [(int(step), float(value)) for step, value in numbers.pop("history")]
         self.blamed = [int(i) for i in numbers.pop("blamed")]
-        self.count = _Counts(**numbers)
+        self.count = Counts(**numbers)
         for name, vector in self._vectors().items():
             vector.copy_(torch.from_numpy(arrays[name]))
         return True
@@ -445,8 +330,8 @@ class _Run:
         c = self.count
         if not math.isfinite(c.best):
             raise NumericalError(
-                f"The training never reached a finite criterion in {c.step:,} steps ({c.skipped:,} were skipped "
-                "because something was not finite). Look for extreme rows, or take a smaller learning rate."
+                f"The training never reached a finite criterion in {c.step:,} steps ({c.skipped:,} were "
+                "skipped because something was not finite). Look for extreme rows, or take a smaller learning rate."
             )
         self.flat.values.copy_(self.best)
         self.net.eval()

@@ -144,10 +144,10 @@ def page(kept: dict[str, Numbers]) -> str:
         f"Made by `python benchmarks/neural.py` on {machine()}. `Flow()` as it comes, one thread.", "",
         "## Known worlds", "",
         f"{TRAIN:,} rows to fit, {TEST:,} fresh ones to score. The bar: negative log-likelihood minus the "
-        "true entropy at most 0.05 nats on five of seven and 0.10 on all, and not below −3 standard errors. The "
-        "divergence is the same difference paired row by row with the truth's log density, which takes out "
-        "most of the noise. Seconds of the processor, and by the clock with the load of the machine's two cores "
-        "meanwhile (2 is full): other work ran beside some of these.", "",
+        "true entropy at most 0.05 nats on five of seven and 0.10 on all, and not below −3 standard errors. "
+        "The divergence is the same difference paired row by row with the truth's log density, which takes "
+        "out most of the noise. Seconds of the processor, and by the clock with the load of the machine's "
+        "two cores meanwhile (2 is full): other work ran beside some of these.", "",
         "| world | − log-likelihood − entropy | divergence from the truth | processor, s | clock, s (load) | "
         "by hand: divergence | by hand: processor, s | ratio |",
         "|---|---|---|---|---|---|---|---|",

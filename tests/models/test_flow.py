@@ -127,7 +127,7 @@ def test_given_columns_make_conditionals_and_their_marginal_exact() -> None:
     a = rng.standard_normal(3_000)
     table = {"y": np.sin(2 * a) + 0.2 * rng.standard_normal(3_000), "a": a, "b": a**2 + rng.random(3_000)}
     table = {"b": table["b"], "a": table["a"], "y": table["y"]}
-    flow = pofx.Flow(given=["a"], max_steps=800, hidden=(32,), n_layers=3).fit(pandas.DataFrame(table))
+    flow = pofx.Flow(given=["a"], max_steps=500, hidden=(32,), n_layers=2).fit(pandas.DataFrame(table))
     frame = pandas.DataFrame(table)
     part = flow.marginal(["a"])
     for i in range(10):
@@ -136,8 +136,8 @@ def test_given_columns_make_conditionals_and_their_marginal_exact() -> None:
         joint = part.log_density(row[["a"]]) + conditional.log_density(row[["b", "y"]])
         np.testing.assert_allclose(joint, flow.log_density(row), rtol=1e-9)
     draws = np.asarray(flow.condition({"a": 0.7}).sample(2_000, random_state=0, exact=True))
-    assert draws[:, 1].mean() == pytest.approx(np.sin(1.4), abs=0.06)
-    assert draws[:, 1].std() == pytest.approx(0.2, abs=0.06)
+    assert draws[:, 1].mean() == pytest.approx(np.sin(1.4), abs=0.1)
+    assert 0.17 < draws[:, 1].std() < 0.3  # marginally it is 0.7
     batch = flow.condition({"a": [0.7, -0.7]})
     assert np.asarray(batch.sample(3, random_state=0)).shape == (2, 3, 2)
     for wrong in ({"b": 1.0}, {"a": 0.0, "b": 1.0}):

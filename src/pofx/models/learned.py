@@ -133,8 +133,8 @@ class Learned(Density):
         """Return the rows, some of them held out. ``steps`` (d,): what columns are recorded to, 0 for none.
 
         Distinct rows in sorted order, repeated as often as they came: neither the order of the rows nor
-        whether one is repeated or weighted changes the fit. Where a column is continuous, equal rows are one row that
-        came twice and stay on one side; where all are recorded in steps, they are rows of their own.
+        whether one is repeated or weighted changes the fit. Where a column is continuous, equal rows are one
+        row that came twice and stay on one side; where all are recorded in steps, they are rows of their own.
         """
         name = type(self).__name__
         require_rows(data, LEAST_ROWS, f"{name} is a neural network and")

@@ -4,8 +4,8 @@
 
 The layers are masked autoregressive (Papamakarios, Pavlakou and Murray 2017) or coupling; what they do to
 a coordinate is affine or a monotonic rational-quadratic spline on [-5, 5] (Durkan et al. 2019, "Neural
-spline flows"), which leaves what lies outside as it is. There the base alone decides, so a column that reaches
-beyond may have a Student-t with learned degrees of freedom ν instead of the Gaussian.
+spline flows"), which leaves what lies outside as it is. There the base alone decides, so a column that
+reaches beyond may have a Student-t with learned degrees of freedom ν instead of the Gaussian.
 """
 
 from __future__ import annotations

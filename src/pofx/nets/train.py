@@ -331,7 +331,7 @@ class _Run:
         if not math.isfinite(c.best):
             raise NumericalError(
                 f"The training never reached a finite criterion in {c.step:,} steps ({c.skipped:,} were "
-                "skipped because something was not finite). Look for extreme rows, or take a smaller learning rate."
+                "skipped because something was not finite). Look for extreme rows, or lower the rate."
             )
         self.flat.values.copy_(self.best)
         self.net.eval()

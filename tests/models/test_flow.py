@@ -31,7 +31,7 @@ def rows_of(world, n: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("d", "options"), [(1, {}), (2, {"given": [0]}), (3, {"transform": "affine", "structure": "coupling"})]
+    ("d", "options"), [(1, {}), (2, {"given": [0]}), (3, {"layer": "affine", "structure": "coupling"})]
 )
 def test_laws(d: int, options: dict) -> None:
     verdicts = check_model(lambda: pofx.Flow(**SMALL, **options), law_data(d))
@@ -40,7 +40,7 @@ def test_laws(d: int, options: dict) -> None:
 
 def test_laws_of_the_distribution() -> None:
     names = ["normalised", "samples follow the density", "batches agree", "save and load", "affine"]
-    for options in ({}, {"structure": "coupling"}, {"transform": "affine"}):
+    for options in ({}, {"structure": "coupling"}, {"layer": "affine"}):
         verdicts = check_model(lambda options=options: pofx.Flow(**SMALL, **options), law_data(2), laws=names)
         assert set(verdicts.values()) == {"holds"}
 
@@ -299,9 +299,9 @@ def test_rows_that_break_a_step_are_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_bad_rows() -> None:
-    with pytest.raises(DataError, match="at least 20 rows"):
-        pofx.Flow().fit(law_data(2)[:9])
-    with pytest.raises(DataError, match="at least 20 different rows"):
+    with pytest.raises(DataError, match="at least 8 rows"):
+        pofx.Flow().fit(law_data(2)[:7])
+    with pytest.raises(DataError, match="at least 8 different rows"):
         pofx.Flow().fit(np.repeat(law_data(2)[:5], 10, axis=0))
     rows = law_data(3)
     rows[:, 1] = 4.0
@@ -315,7 +315,7 @@ def test_bad_rows() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"transform": "spine"},
+        {"layer": "spine"},
         {"structure": "couple"},
         {"n_layers": 0},
         {"bins": 1},

@@ -35,7 +35,7 @@ class Flow(Learned):
 
     Parameters
     ----------
-    transform : {"spline", "affine"}
+    layer : {"spline", "affine"}
         What a layer does to each column. Beyond ±5 standard deviations a spline leaves a column as it is; one
         that reaches further has a Student-t base with learned degrees of freedom there.
     structure : {"autoregressive", "coupling"}
@@ -73,7 +73,7 @@ class Flow(Learned):
 
     def __init__(
         self,
-        transform: str = "spline",
+        layer: str = "spline",
         *,
         structure: str = "autoregressive",
         n_layers: int = 4,
@@ -106,7 +106,7 @@ class Flow(Learned):
             missing=missing,
             weight_kind=weight_kind,
         )
-        self.transform = transform
+        self.layer = layer
         self.structure = structure
         self.n_layers = n_layers
         self.hidden = hidden
@@ -116,7 +116,7 @@ class Flow(Learned):
 
     def _check(self) -> None:
         super()._check()
-        one_of(self.transform, "transform", ("spline", "affine"))
+        one_of(self.layer, "layer", ("spline", "affine"))
         one_of(self.structure, "structure", ("autoregressive", "coupling"))
         whole_number(self.n_layers, "n_layers", least=1)
         whole_number(self.bins, "bins", least=2)
@@ -173,7 +173,7 @@ class Flow(Learned):
         from ..nets.flows import BOUND
 
         device = device_of(self.device)
-        degrees = tail_degrees(t, BOUND) if self.transform == "spline" else np.full(data.d, np.inf)
+        degrees = tail_degrees(t, BOUND) if self.layer == "spline" else np.full(data.d, np.inf)
         with seeded(split.seed):
             net = self._net(given, degrees).to(device)
         fixed = torch.tensor(t, dtype=torch.float32, device=device)
@@ -225,7 +225,7 @@ class Flow(Learned):
             heavy = tuple(bool(np.isfinite(degrees[j])) for j in columns)
             coupling = self.structure == "coupling"
             design = Design(
-                len(columns), context, self.transform, coupling, self.n_layers, hidden, self.bins, heavy
+                len(columns), context, self.layer, coupling, self.n_layers, hidden, self.bins, heavy
             )
             return FlowNet(design, degrees[columns])
 

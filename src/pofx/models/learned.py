@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAST_ROWS", "Learned", "Split"]
 
-LEAST_ROWS = 20  # distinct rows
+LEAST_ROWS = 8  # distinct rows; so few are far too few, but a held-out row and a batch can be made of them
 HELD_OUT = 0.1  # share of the rows by which a fit stops
 MOST_REPEATED = 5_000_000  # rows; of more, repeated ones carry weights instead
 

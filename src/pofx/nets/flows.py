@@ -43,7 +43,7 @@ class Design:
     ----------
     features, context : int
         Columns that are modelled, and columns that are given.
-    transform : {"spline", "affine"}
+    layer : {"spline", "affine"}
     coupling : bool
         Coupling layers instead of autoregressive ones.
     layers : int
@@ -57,7 +57,7 @@ class Design:
 
     features: int
     context: int
-    transform: str
+    layer: str
     coupling: bool
     layers: int
     hidden: tuple[int, ...]
@@ -87,7 +87,7 @@ class Design:
             size = design.layers * max(numbers) ** 2 if right else 0
         except (TypeError, ValueError, KeyError) as error:
             raise ParameterError(f"Not the design of a flow: {text!r:.200}.") from error
-        if not right or design.transform not in ("spline", "affine") or size > MOST_ENTRIES:
+        if not right or design.layer not in ("spline", "affine") or size > MOST_ENTRIES:
             raise ParameterError(f"Not the design of a flow: {text!r:.200}.")
         return design
 
@@ -112,7 +112,7 @@ class FlowNet(nn.Module):
         self.design = design
         univariate: Any = partial(MonotonicAffineTransform, slope=SLOPE)
         shapes: list[tuple[int, ...]] = [(), ()]
-        if design.transform == "spline":
+        if design.layer == "spline":
             univariate = partial(MonotonicRQSTransform, bound=BOUND, slope=SLOPE)
             shapes = [(design.bins,), (design.bins,), (design.bins - 1,)]
         # One column that depends on nothing takes no settings of a network.
@@ -130,7 +130,7 @@ class FlowNet(nn.Module):
         )
         self.layers = flow.transform
         _almost_identity(self.layers)
-        if design.transform == "spline" and not single:
+        if design.layer == "spline" and not single:
             for layer in flow.transform.transforms:
                 layer.hyper = nn.Sequential(_Squashed(), layer.hyper)
         self.tails: nn.Parameter | None = None  # log ν / LIVELY

@@ -284,6 +284,19 @@ def test_ctrl_c_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "time budget" in short.fit_.message
 
 
+def test_fits_side_by_side_are_those_one_after_the_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def weights(seed: int) -> bytes:
+        params = pofx.Flow(**SMALL, random_state=seed).fit(law_data(2)).params_
+        return b"".join(v.tobytes() for v in params.values() if isinstance(v, np.ndarray))
+
+    alone = [weights(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(weights, range(4))) == alone
+    assert len(set(alone)) == 4
+
+
 def test_rows_that_break_a_step_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def loss(self, net, x, rng):
         out = -net(x)

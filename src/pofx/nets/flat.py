@@ -6,6 +6,7 @@ best state are then each one vector of the same length.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from ..errors import ParameterError
 
 __all__ = ["Flat", "arrays_of", "device_of", "load_arrays", "one_torch_thread", "seeded"]
+
+_streams = threading.RLock()
 
 
 class Flat:
@@ -120,7 +123,10 @@ def one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within this, torch's own random numbers start from ``seed``; afterwards they go on as before."""
-    with torch.random.fork_rng(devices=[]):
+    """Within this, torch's own random numbers start from ``seed``; afterwards they go on as before.
+
+    They are one stream for all threads, so one thread at a time is inside.
+    """
+    with _streams, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

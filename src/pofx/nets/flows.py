@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ class Design:
             numbers = [design.features, design.context, design.layers, design.bins, *design.hidden]
             whole = all(type(v) is int and v >= 0 for v in numbers) and len(design.heavy) == design.features
             right = whole and min(design.features, design.layers, design.bins, *design.hidden, 1) >= 1
-            size = design.layers * max(numbers) ** 2 if right else 0
+            widths = (design.features + design.context, *design.hidden, 3 * design.features * design.bins)
+            size = design.layers * sum(a * b for a, b in pairwise(widths)) if whole else 0
         except (TypeError, ValueError, KeyError) as error:
             raise ParameterError(f"Not the design of a flow: {text!r:.200}.") from error
         if not right or design.layer not in ("spline", "affine") or size > MOST_ENTRIES:

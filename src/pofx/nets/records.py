@@ -37,7 +37,7 @@ class Settings:
     precision : {"fp32", "bf16"}
         What the network computes in while training; parameters stay float32.
     seconds : float, optional
-        Time budget. What was best by then is kept.
+        Time budget of this call. What was best by then is kept.
     checkpoint : str or Path, optional
         File to go on from if it is there, and to write.
     checkpoint_seconds : float

@@ -139,7 +139,8 @@ class _Run:
 
     def go(self) -> Generator[Record, None, Trained]:
         why, resumed = "steps", self._resume()
-        self.started = time.monotonic() - self.count.seconds
+        called = time.monotonic()
+        self.started = called - self.count.seconds
         self.written = time.monotonic()
         self._keep()
         try:
@@ -161,7 +162,7 @@ class _Run:
                     if self.count.waited >= self.set.patience:
                         why = "patience"
                         break
-                    if self.set.seconds is not None and record.seconds >= self.set.seconds:
+                    if self.set.seconds is not None and time.monotonic() - called >= self.set.seconds:
                         why = "time"
                         break
         except KeyboardInterrupt:

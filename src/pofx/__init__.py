@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pofx.evaluate.check import check as check
     from pofx.evaluate.compare import compare as compare
     from pofx.evaluate.differ import differ as differ
+    from pofx.models.flow import Flow as Flow
     from pofx.models.gaussian import Gaussian as Gaussian
     from pofx.models.grouped import Grouped as Grouped
     from pofx.models.histogram import Histogram as Histogram
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 # public name -> where it lives; "module" alone for a public module
 _PLACES = {
+    "Flow": "pofx.models.flow:Flow",
     "Gaussian": "pofx.models.gaussian:Gaussian",
     "GaussianMixture": "pofx.models.mixture:GaussianMixture",
     "Grouped": "pofx.models.grouped:Grouped",
@@ -69,6 +71,7 @@ _PLACES = {
 
 __all__ = [
     "KDE",
+    "Flow",
     "Gaussian",
     "GaussianMixture",
     "Grouped",

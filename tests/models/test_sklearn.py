@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -41,6 +42,8 @@ CHECKED: list[tuple[Any, dict[str, str]]] = [
     (pofx.GaussianMixture(), ONE_DIMENSION),
     (pofx.GaussianMixture(2, covariance_type="diag"), ONE_DIMENSION),
 ]
+if importlib.util.find_spec("zuko") is not None:
+    CHECKED.append((pofx.Flow(max_steps=5, n_layers=1, hidden=(4,), bins=3), ONE_DIMENSION))
 MAKERS = {
     "Gaussian": lambda: pofx.Gaussian(),
     "KDE": lambda: pofx.KDE(),

@@ -20,6 +20,7 @@ __all__ = ["BUILT_IN", "GROUP", "load", "model_names", "resolve"]
 
 GROUP = "pofx.models"
 BUILT_IN = {
+    "Flow": "pofx.models.flow",
     "Gaussian": "pofx.models.gaussian",
     "GaussianMixture": "pofx.models.mixture",
     "Grouped": "pofx.models.grouped",

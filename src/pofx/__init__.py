@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pofx.models.histogram import Histogram as Histogram
     from pofx.models.kde import KDE as KDE
     from pofx.models.mixture import GaussianMixture as GaussianMixture
+    from pofx.models.parametric import Parametric as Parametric
     from pofx.models.registry import load as load
     from pofx.models.stack import Stack as Stack
     from pofx.show.plot import figure as figure
@@ -43,6 +44,7 @@ _PLACES = {
     "GaussianMixture": "pofx.models.mixture:GaussianMixture",
     "Histogram": "pofx.models.histogram:Histogram",
     "KDE": "pofx.models.kde:KDE",
+    "Parametric": "pofx.models.parametric:Parametric",
     "Stack": "pofx.models.stack:Stack",
     "Table": "pofx.data.table:Table",
     "Transformed": "pofx.core.transformed:Transformed",
@@ -66,6 +68,7 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Histogram",
+    "Parametric",
     "Stack",
     "Table",
     "Transformed",

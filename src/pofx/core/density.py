@@ -63,13 +63,13 @@ class Density(Hooks):
         What ``log_density`` means for this model.
     measure : {"density", "mass"}
         Densities and probability masses are never ranked against each other.
-    rank : int
+    rank : float
         Simplicity among families, for comparisons: smaller is simpler.
     """
 
     kind: ClassVar[str] = "exact"
     measure: ClassVar[str] = "density"
-    rank: ClassVar[int] = 9
+    rank: ClassVar[float] = 9
     rtol: float = 1e-10  # how far batches of another size may move a log density
     equivariance: ClassVar[str] = (
         "columns"  # "scalar": only one factor for all columns leaves it the same model

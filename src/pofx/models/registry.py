@@ -24,6 +24,7 @@ BUILT_IN = {
     "GaussianMixture": "pofx.models.mixture",
     "Histogram": "pofx.models.histogram",
     "KDE": "pofx.models.kde",
+    "Parametric": "pofx.models.parametric",
     "Stack": "pofx.models.stack",
     "Transformed": "pofx.core.transformed",
     "World": "pofx.data.worlds",

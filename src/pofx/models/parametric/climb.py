@@ -49,7 +49,7 @@ def simplex(likelihood: Likelihood, start: Floats) -> Floats:
 
     if likelihood.size == 0:
         return start
-    options = {"maxiter": 250 * likelihood.size, "xatol": 1e-4, "fatol": 1e-8, "adaptive": likelihood.size > 3}
+    options = {"maxiter": 100 * likelihood.size, "xatol": 1e-2, "fatol": 1e-5, "adaptive": likelihood.size > 3}
     with np.errstate(all="ignore"):
         return np.asarray(minimize(likelihood, start, method="Nelder-Mead", options=options).x)
 
@@ -80,6 +80,8 @@ def newton(likelihood: Likelihood, v: Floats, n: float) -> Top | None:
         if best is None:
             break
         v, gained, value = best[0], value - best[1], best[1]
+        if not definite and (gained * n < 1e-7 or likelihood.at_an_end(v)):
+            break
         if longest < 1e-10 or (decrement < 1e-18 and gained <= 0.0):
             break
     theta = likelihood.theta(v)

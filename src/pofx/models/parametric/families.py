@@ -3,7 +3,8 @@
 A name, from a file too, is looked up here and nowhere else, so that it can import nothing. Left out of
 scipy.stats: families of whole-number shapes (erlang, irwinhall, ksone, kstwo), those that are distributions
 of test statistics (kstwobign, studentized_range), those whose density is itself an integral taken numerically
-(levy_stable, gausshyper), other names of one family (reciprocal, trapz), and vonmises, whose density on the
+(levy_stable, gausshyper), one whose scale is among its shapes (dpareto_lognorm), other names of one family
+(erlang, reciprocal, trapz), and vonmises, whose density on the
 line has no end (vonmises_line has).
 """
 
@@ -28,7 +29,7 @@ Floats = NDArray[np.float64]
 FAMILIES = tuple(
     """
     alpha anglit arcsine argus beta betaprime bradford burr burr12 cauchy chi chi2 cosine crystalball dgamma
-    dpareto_lognorm dweibull expon exponnorm exponpow exponweib f fatiguelife fisk foldcauchy foldnorm gamma
+    dweibull expon exponnorm exponpow exponweib f fatiguelife fisk foldcauchy foldnorm gamma
     genexpon genextreme gengamma genhalflogistic genhyperbolic geninvgauss genlogistic gennorm genpareto
     gibrat gompertz gumbel_l gumbel_r halfcauchy halfgennorm halflogistic halfnorm hypsecant invgamma invgauss
     invweibull jf_skew_t johnsonsb johnsonsu kappa3 kappa4 landau laplace laplace_asymmetric levy levy_l

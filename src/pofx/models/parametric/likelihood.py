@@ -21,9 +21,11 @@ __all__ = ["Likelihood", "Pieces", "pieces_of", "shape_grid"]
 
 Floats = NDArray[np.float64]
 
-GRID = {"log": (0.3, 1.0, 3.0, 12.0), "logit": (0.2, 0.5, 0.8), "line": (-3.0, -0.5, -0.1, 0.1, 0.5, 3.0)}
-FEW = {"log": (0.5, 2.0, 8.0), "logit": (0.3, 0.7), "line": (-1.0, 0.1, 1.0)}
+# No round numbers: at a shape of exactly one a density may be finite at its end, and nowhere around.
+GRID = {"log": (0.3, 1.1, 3.2, 12.0), "logit": (0.2, 0.5, 0.8), "line": (-3.0, -0.5, -0.1, 0.1, 0.5, 3.0)}
+FEW = {"log": (0.45, 1.7, 7.0), "logit": (0.3, 0.7), "line": (-1.2, 0.4, 1.4)}
 MOST_POINTS = 120
+LEAST = -14.0  # log of the least distance of a free end to the outermost row, in spreads
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _middle(family: Family, shapes: Floats) -> Floats:
         return np.array([np.nan])
     if np.isfinite(low) and np.isfinite(high):
         return np.array([0.5 * (low + high)])
-    return np.array([low + 1.0 if np.isfinite(low) else high - 1.0 if np.isfinite(high) else 0.0])
+    return np.array([low + 1.0 if np.isfinite(low) else high - 1.0 if np.isfinite(high) else 0.4])  # not zero: some have none there
 
 
 def pieces_of(family: Family, fixed: Mapping[str, float], grid: list[Floats]) -> Pieces:
@@ -148,6 +150,8 @@ class Likelihood:
         for at, i in enumerate(p.free_shapes):
             shapes[i] = from_line(float(v[at]), family.domains[i])
         place = dict(zip(self.position, v[len(p.free_shapes) :], strict=True))
+        if min(place.get("low", 0.0), place.get("high", 0.0)) < LEAST:
+            return None
         with np.errstate(over="ignore"):
             low = self.y[0] - (np.exp(place["low"]) if "low" in place else 0.0)
             high = self.y[-1] + (np.exp(place["high"]) if "high" in place else 0.0)
@@ -164,6 +168,11 @@ class Likelihood:
                 loc = low - scale * a if "low" in p.position else high - scale * b
         theta = np.array([*shapes, loc, scale])
         return theta if np.isfinite(theta).all() and scale > 0 else None
+
+    def at_an_end(self, v: Floats) -> frozenset[str]:
+        """Return which free ends have come as near to the outermost rows as they may."""
+        place = zip(self.position, v[len(self.pieces.free_shapes) :], strict=True)
+        return frozenset(name for name, u in place if name in ("low", "high") and u < LEAST + 1.0)
 
     def coordinates(self, theta: Floats) -> Floats:
         """Return the coordinates of (shapes…, loc, scale); not finite where a row lies outside."""

@@ -25,9 +25,11 @@ __all__ = ["Found", "maximise"]
 
 Floats = NDArray[np.float64]
 
-SAMPLE = 1_000  # values that the search looks at; the end of it is on all
+SAMPLE = 300  # values that the search looks at; the end of it is on all
 STARTS = 4  # of each face
 SPIKE = 3.0  # log of density times distance to the next value, beyond which one row has a bump of its own
+SAME = 0.03  # distance of coordinates within which two climbs end alike
+POLES = ("dgamma", "dweibull")  # zero at loc
 NEAR = 1e-7  # nats per row within which two maxima are one
 
 
@@ -101,7 +103,9 @@ def maximise(
         tops, singular = _searched(pieces, y, share, n, grid)
     if not tops:
         raise _no_maximum(family, y, share, fixed, label, singular)
-    face, top = max(tops, key=lambda pair: pair[1].value)
+    best = max(top.value for _, top in tops)
+    # A climb that ends on a face from inside gets as high, but never finds the gradient of u to be that of a top.
+    face, top = max((pair for pair in tops if pair[1].value > best - NEAR), key=lambda pair: pair[1].maximum)
     theta = top.theta.copy()
     theta[-2], theta[-1] = centre + spread * theta[-2], spread * theta[-1]
     for name, value in fixed.items():
@@ -151,17 +155,58 @@ def _searched(
     singular = 0
     for face in pieces.faces:
         small, likelihood = Likelihood(pieces, sample, shares, face), Likelihood(pieces, y, w, face)
-        begun = [(small(v), i, v) for i, v in enumerate(map(small.coordinates, starts))]
-        begun = sorted(b for b in begun if np.isfinite(b[0]))[: STARTS if small.size else 1]
-        for _, _, v in begun:
-            top = newton(likelihood, simplex(small, v), n)
+        for v in _best_starts(small, starts):
+            v = simplex(small, v)
+            if any(f == face and np.abs(t.v - v).max() < SAME for f, t in found if t.maximum):
+                continue
+            top = newton(likelihood, v, n)
             if top is None:
                 continue
-            if not top.maximum and _spike(likelihood, top):
-                singular += 1
-            elif not any(f == face and abs(t.value - top.value) < NEAR and t.maximum for f, t in found):
+            to_the_end = frozenset[str]() if top.maximum else likelihood.at_an_end(top.v)
+            if not top.maximum and (_spike(likelihood, top) or to_the_end):
+                singular += not (to_the_end and _finite_on(to_the_end | face, likelihood, top))
+            else:
                 found.append((face, top))
+        if pieces.family.name in POLES and found:
+            top = _between_rows(likelihood, max((t for _, t in found), key=lambda t: t.value), n)
+            found.append((face, top))
     return found, singular
+
+
+def _best_starts(likelihood: Likelihood, starts: list[Floats]) -> list[Floats]:
+    """Return the coordinates of the likeliest starts, each of other shapes."""
+    best: dict[tuple[float, ...], tuple[float, Floats]] = {}
+    for theta in starts:
+        v = likelihood.coordinates(theta)
+        value, shapes = likelihood(v), tuple(theta[:-2])
+        if np.isfinite(value) and value < best.get(shapes, (np.inf, v))[0]:
+            best[shapes] = value, v
+    ordered = sorted(best.values(), key=lambda pair: pair[0])
+    return [v for _, v in ordered[: STARTS if likelihood.size else 1]]
+
+
+def _between_rows(likelihood: Likelihood, top: Top, n: float) -> Top:
+    """Return the best maximum of a density that is zero at loc: there is one in every gap between two rows."""
+    y = likelihood.y
+    gaps = y[:-1] / 2.0 + y[1:] / 2.0
+    places = np.unique(gaps[np.linspace(0, len(gaps) - 1, min(len(gaps), SAMPLE)).astype(int)])
+    for _ in range(4):
+        before = top
+        thetas = [np.array([*top.theta[:-2], place, top.theta[-1]]) for place in places]
+        values = sorted((float(likelihood.w @ likelihood.rows(t)), i) for i, t in enumerate(thetas))
+        for _, i in values[-STARTS:]:
+            there = newton(likelihood, likelihood.coordinates(thetas[i]), n)
+            if there is not None and there.maximum and there.value > top.value:
+                top = there
+        if top.value <= before.value + NEAR:
+            break
+    return top
+
+
+def _finite_on(face: frozenset[str], likelihood: Likelihood, top: Top) -> bool:
+    """Return whether the likelihood is finite where the ends lie on the outermost rows: then their face has it."""
+    there = Likelihood(likelihood.pieces, likelihood.y, likelihood.w, face)
+    return bool(np.isfinite(there.rows(top.theta)).all())
 
 
 def _spike(likelihood: Likelihood, top: Top) -> bool:

@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from pofx.evaluate.check import check as check
     from pofx.evaluate.compare import compare as compare
     from pofx.evaluate.differ import differ as differ
+    from pofx.models.elsewhere import from_scipy as from_scipy
+    from pofx.models.elsewhere import from_sklearn as from_sklearn
+    from pofx.models.elsewhere import to_sklearn as to_sklearn
     from pofx.models.flow import Flow as Flow
     from pofx.models.gaussian import Gaussian as Gaussian
     from pofx.models.grouped import Grouped as Grouped
     from pofx.models.histogram import Histogram as Histogram
     from pofx.models.kde import KDE as KDE
     from pofx.models.mixture import GaussianMixture as GaussianMixture
+    from pofx.models.parametric import Parametric as Parametric
     from pofx.models.registry import load as load
     from pofx.models.stack import Stack as Stack
     from pofx.show.plot import figure as figure
@@ -49,6 +53,7 @@ _PLACES = {
     "Grouped": "pofx.models.grouped:Grouped",
     "Histogram": "pofx.models.histogram:Histogram",
     "KDE": "pofx.models.kde:KDE",
+    "Parametric": "pofx.models.parametric:Parametric",
     "Stack": "pofx.models.stack:Stack",
     "Table": "pofx.data.table:Table",
     "Transformed": "pofx.core.transformed:Transformed",
@@ -62,10 +67,13 @@ _PLACES = {
     "errors": "pofx.errors",
     "figure": "pofx.show.plot:figure",
     "fit": "pofx.auto:fit",
+    "from_scipy": "pofx.models.elsewhere:from_scipy",
+    "from_sklearn": "pofx.models.elsewhere:from_sklearn",
     "load": "pofx.models.registry:load",
     "plot": "pofx.show.plot:plot",
     "read": "pofx.data.read:read",
     "report": "pofx.show.report:report",
+    "to_sklearn": "pofx.models.elsewhere:to_sklearn",
     "worlds": "pofx.data.worlds",
 }
 
@@ -76,6 +84,7 @@ __all__ = [
     "GaussianMixture",
     "Grouped",
     "Histogram",
+    "Parametric",
     "Stack",
     "Table",
     "Transformed",
@@ -90,10 +99,13 @@ __all__ = [
     "errors",
     "figure",
     "fit",
+    "from_scipy",
+    "from_sklearn",
     "load",
     "plot",
     "read",
     "report",
+    "to_sklearn",
     "worlds",
 ]
 

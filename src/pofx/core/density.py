@@ -67,13 +67,13 @@ class Density(Hooks):
     measure : {"density", "mass", "mixed"} or text
         Densities and probability masses are never ranked against each other; ``"mixed"`` is a mass in some
         columns times a density in the others, and so is "mass in 'age'", which names them.
-    rank : int
+    rank : float
         Simplicity among families, for comparisons: smaller is simpler.
     """
 
     kind: ClassVar[str] = "exact"
     measure: ClassVar[str] = "density"
-    rank: ClassVar[int] = 9
+    rank: ClassVar[float] = 9
     rtol: float = 1e-10  # how far batches of another size may move a log density
     equivariance: ClassVar[str] = (
         "columns"  # "scalar": only one factor for all columns leaves it the same model; "none": none does

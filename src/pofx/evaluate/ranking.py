@@ -43,7 +43,7 @@ class Entry:
     """
 
     held_out: HeldOut
-    rank: int
+    rank: float
     difference: float
     difference_error: float
     close: bool

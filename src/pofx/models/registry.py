@@ -26,6 +26,7 @@ BUILT_IN = {
     "Grouped": "pofx.models.grouped",
     "Histogram": "pofx.models.histogram",
     "KDE": "pofx.models.kde",
+    "Parametric": "pofx.models.parametric",
     "Stack": "pofx.models.stack",
     "Transformed": "pofx.core.transformed",
     "World": "pofx.data.worlds",

@@ -111,7 +111,7 @@ class Transformed(Density):
         return self._given_model().measure
 
     @property
-    def rank(self) -> int:  # type: ignore[override]
+    def rank(self) -> float:  # type: ignore[override]
         """The inner model's rank."""
         return self._given_model().rank
 

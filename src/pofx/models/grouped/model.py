@@ -192,7 +192,7 @@ class Grouped(Use):
         return next((m.kind for m in self._models() if m is not None and m.kind != "exact"), "exact")
 
     @property
-    def rank(self) -> int:  # type: ignore[override]
+    def rank(self) -> float:  # type: ignore[override]
         """That of the groups' densities."""
         return max((m.rank for m in self._models() if m is not None), default=9)
 

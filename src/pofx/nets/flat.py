@@ -18,7 +18,7 @@ from ..errors import ParameterError
 
 __all__ = ["Flat", "arrays_of", "device_of", "load_arrays", "one_torch_thread", "seeded"]
 
-_streams = threading.RLock()
+_turns = threading.RLock()
 
 
 class Flat:
@@ -110,14 +110,16 @@ def device_of(name: str) -> torch.device:
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Hold torch to one thread: its matrix products differ in their last bits between one thread and two,
-    and the small networks of vectors gain little from a second."""
-    before = torch.get_num_threads()
-    if before != 1:
+    and the small networks of vectors gain little from a second.
+
+    The number is one for the whole process, as torch's random stream is, so those who need it take turns.
+    """
+    with _turns:
+        before = torch.get_num_threads()
         torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if before != 1:
+        try:
+            yield
+        finally:
             torch.set_num_threads(before)
 
 
@@ -127,6 +129,6 @@ def seeded(seed: int) -> Iterator[None]:
 
     They are one stream for all threads, so one thread at a time is inside.
     """
-    with _streams, torch.random.fork_rng(devices=[]):
+    with _turns, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

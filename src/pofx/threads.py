@@ -20,16 +20,10 @@ import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that the controll
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["map_ordered", "one_blas_thread", "thread_count"]
+__all__ = ["OneThread", "map_ordered", "one_blas_thread", "thread_count"]
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-_lock = threading.RLock()  # reentrant: an abandoned hold may be collected, and left, inside _apply
-_holds: set[Any] = set()  # one locked lock for everybody inside one_blas_thread
-_libraries: list[Any] = []
-_before: list[tuple[Any, int]] | None = None  # what the libraries had, while they are held
-
 
 _here = threading.local()
 
@@ -48,54 +42,80 @@ def thread_count() -> int:
         return os.cpu_count() or 1
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS and LAPACK to one thread, as long as anybody in any thread is inside.
+def _set_number(library: Any, number: int) -> None:
+    library.set_num_threads(number)
 
-    Ctrl-C may come between any two lines. So nobody is counted in and out: being inside *is* holding a lock,
-    which C code takes and gives back in one step, and whoever leaves last restores what was there before.
+
+class OneThread:
+    """Holds libraries to one thread, as long as anybody in any thread is :meth:`inside`.
+
+    Parameters
+    ----------
+    libraries : function without arguments
+        Returns those that are there, each with ``get_num_threads()``; asked whenever the first comes in.
+    set_number : function of a library and a number, optional
+        By default the library's ``set_num_threads(number)``.
     """
-    hold = threading.Lock()
-    try:
-        with hold:
-            _holds.add(hold)
-            _apply()
-            yield
-    finally:
+
+    def __init__(
+        self, libraries: Callable[[], list[Any]], set_number: Callable[[Any, int], None] = _set_number
+    ) -> None:
+        self._libraries, self._set_number = libraries, set_number
+        # reentrant: an abandoned hold may be collected, and left, inside _apply
+        self._lock = threading.RLock()
+        self._holds: set[Any] = set()  # one locked lock for everybody inside
+        self._before: list[tuple[Any, int]] | None = None  # what the libraries had, while they are held
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Hold the libraries.
+
+        Ctrl-C may come between any two lines. So nobody is counted in and out: being inside *is* holding a
+        lock, which C code takes and gives back in one step, and whoever leaves last restores what was there
+        before.
+        """
+        hold = threading.Lock()
         try:
-            _apply()
-        except BaseException:  # Ctrl-C in the middle of giving back: do that first
-            _apply()
-            raise
+            with hold:
+                self._holds.add(hold)
+                self._apply()
+                yield
+        finally:
+            try:
+                self._apply()
+            except BaseException:  # Ctrl-C in the middle of giving back: do that first
+                self._apply()
+                raise
+
+    def _apply(self) -> None:
+        """Set the libraries to one thread if anybody is inside, else to what they had before."""
+        with self._lock:
+            # A hold that comes in or is left meanwhile is neither lost nor brought back.
+            self._holds.difference_update([hold for hold in tuple(self._holds) if not hold.locked()])
+            before = self._before
+            if before is None:
+                if not self._holds:
+                    return
+                before = [(library, library.get_num_threads()) for library in self._libraries()]
+            self._before = before  # kept until every library has its own number back
+            for library, number in before:
+                self._set_number(library, 1 if self._holds else number)
+            if not self._holds:
+                self._before = None
 
 
-def _apply() -> None:
-    """Set the libraries to one thread if anybody is inside, else to what they had before."""
-    global _before
-    with _lock:
-        # A hold that comes in or is left meanwhile is neither lost nor brought back.
-        _holds.difference_update([hold for hold in tuple(_holds) if not hold.locked()])
-        before = _before
-        if before is None:
-            if not _holds:
-                return
-            before = [(library, library.get_num_threads()) for library in _blas()]
-        _before = before  # kept until every library has its own number back
-        for library, number in before:
-            _set_threads(library, 1 if _holds else number)
-        if not _holds:
-            _before = None
+_blas_libraries: list[Any] = []
 
 
 def _blas() -> list[Any]:
-    if not _libraries:
+    if not _blas_libraries:
         from threadpoolctl import ThreadpoolController
 
-        _libraries[:] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return _libraries
+        _blas_libraries[:] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return _blas_libraries
 
 
-def _set_threads(library: Any, number: int) -> None:
+def _set_blas(library: Any, number: int) -> None:
     # From 3.8 on, threadpoolctl obeys only the thread that first set a limit of OpenBLAS and silently ignores
     # all others, until that thread is cleared; a fit in a second thread would have other bits.
     clear = getattr(library, "clear_controlling_thread", None)
@@ -104,6 +124,9 @@ def _set_threads(library: Any, number: int) -> None:
     library.set_num_threads(number)
     if clear is not None:
         clear(force=True)
+
+
+one_blas_thread = OneThread(_blas, _set_blas).inside
 
 
 def map_ordered(function: Callable[[A], B], items: Iterable[A], *, most: int | None = None) -> Iterator[B]:

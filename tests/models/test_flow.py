@@ -297,6 +297,13 @@ def test_fits_side_by_side_are_those_one_after_the_other() -> None:
     assert len(set(alone)) == 4
 
 
+def test_a_fit_leaves_torchs_random_stream_as_it_was() -> None:
+    before = torch.random.get_rng_state()
+    flow = pofx.Flow(**SMALL).fit(law_data(2))
+    flow.sample(3, random_state=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_rows_that_break_a_step_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def loss(self, net, x, rng):
         out = -net(x)

@@ -169,7 +169,7 @@ class Flow(Learned):
 
         import torch
 
-        from ..nets.flat import arrays_of, device_of, one_torch_thread, seeded
+        from ..nets.flat import arrays_of, device_of, seeded
         from ..nets.flows import BOUND
 
         device = device_of(self.device)
@@ -193,8 +193,7 @@ class Flow(Learned):
             log_p = torch.cat([-self._loss(net, part, rng) for part in rows_out.split(8192)])
             return float(weights @ log_p.double().cpu().numpy()) + offset
 
-        with one_torch_thread():
-            trained = self._train(net, split, tensor, criterion)
+        trained = self._train(net, split, tensor, criterion)
         values: dict[str, Any] = {"low": low, "high": high, "centre": maps.centre, "scale": maps.scale}
         values["given"] = np.array(given, dtype=np.int64)
         for name, part in net.named_children():

@@ -194,7 +194,7 @@ class Learned(Density):
     ) -> Trained:
         """Train ``net`` in place; ``tensor(numbers, rng)`` gives rows by their number in ``split.x``."""
         from ..nets.checkpoint import fingerprint
-        from ..nets.flat import one_torch_thread
+        from ..nets.flat import one_torch_thread, seeded
         from ..nets.train import finish, train
 
         def loss(net: nn.Module, numbers: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -204,6 +204,8 @@ class Learned(Density):
             print(f"{type(self).__name__}: {record}", file=sys.stderr)
 
         w = split.w[split.train]
+        with seeded(split.seed):  # zuko draws random numbers to write a network as text
+            text = str(net)
         with one_torch_thread():
             training = train(
                 net,
@@ -212,7 +214,7 @@ class Learned(Density):
                 criterion=criterion,
                 settings=self._settings(split),
                 weights=None if (w == w[0]).all() else w,
-                mark=fingerprint(split.x, split.w, str(net)),
+                mark=fingerprint(split.x, split.w, text),
             )
             return finish(training, say if self.verbose else None)
 

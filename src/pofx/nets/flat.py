@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
+from ..threads import OneThread
 
 __all__ = ["Flat", "arrays_of", "device_of", "load_arrays", "one_torch_thread", "seeded"]
 
-_turns = threading.RLock()
+_streams = threading.RLock()
 
 
 class Flat:
@@ -107,20 +108,9 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Hold torch to one thread: its matrix products differ in their last bits between one thread and two,
-    and the small networks of vectors gain little from a second.
-
-    The number is one for the whole process, as torch's random stream is, so those who need it take turns.
-    """
-    with _turns:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+# torch's matrix products differ in their last bits between one thread and two, and the small networks of
+# vectors gain little from a second.
+one_torch_thread = OneThread(lambda: [torch]).inside
 
 
 @contextmanager
@@ -129,6 +119,6 @@ def seeded(seed: int) -> Iterator[None]:
 
     They are one stream for all threads, so one thread at a time is inside.
     """
-    with _turns, torch.random.fork_rng(devices=[]):
+    with _streams, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

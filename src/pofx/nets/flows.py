@@ -26,7 +26,7 @@ from zuko.flows import MAF
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from ..errors import ParameterError
-from .flat import load_arrays
+from .flat import load_arrays, seeded
 
 __all__ = ["BOUND", "Design", "FlowNet", "Pair", "from_arrays"]
 
@@ -243,6 +243,7 @@ def from_arrays(design: Design, arrays: Mapping[str, np.ndarray]) -> FlowNet:
     ParameterError
         Where the arrays are not those of the design.
     """
-    net = FlowNet(design)
+    with seeded(0):  # what it begins with is drawn, and replaced
+        net = FlowNet(design)
     load_arrays(net, arrays)
     return net.double().eval()

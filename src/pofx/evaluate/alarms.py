@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.density import Density
-from ..core.rarity import Rarity
+from ..core.rarity import own_rarity
+from ..data.diagnose.finding import counted
 from ..errors import ParameterError, PofxWarning, UnsupportedError
 from ..maths.counts import count_quantile
-from ..validation import Columns, Rows, real_number, rows_to_query
+from ..validation import Columns, Rows, real_number, rng_from, rows_to_query
 from .calibrate import as_model, wrapped
 from .foreign import Foreign, is_foreign
 from .why import blamed
@@ -152,12 +153,12 @@ class Alarms:
         else:
             like = "if the model is right"
         head = (
-            f"{_count(self.found, 'alarm')} at α = {self.alpha:g} in {_count(scored, 'row')}; expected at "
+            f"{counted(self.found, 'alarm')} at α = {self.alpha:g} in {counted(scored, 'row')}; expected at "
             f"most {self.expected:.3g} {like} (up to {self.most:,} in 95 of 100 samples)"
         )
         lines = [f"{head}: {'more than chance' if self.beyond_chance else 'no more than chance'}."]
         if n > scored:
-            lines.append(f"{_count(n - scored, 'row')} could not be scored; the column reason says why.")
+            lines.append(f"{counted(n - scored, 'row')} could not be scored; the column reason says why.")
         return "\n".join([*lines, f"{self.promise}."])
 
 
@@ -255,10 +256,14 @@ def judge_rows(
         usable = np.asarray(np.isfinite(x).any(axis=1) & ~np.isinf(x).any(axis=1))
     log_p, share, error = (np.full(len(x), np.nan) for _ in range(3))
     log_p[usable] = model._log_density_rows(model.params_, x[usable])
-    found = _rarity(model, x[complete], own=own, n=draws, random_state=random_state)
-    share[complete], error[complete] = found
     alarm = np.zeros(len(x), dtype=bool)
-    alarm[complete] = found.rarity <= alpha * (1.0 + 1e-12)
+    if complete.any():
+        if calibration is not None:
+            found = calibration.rarity(model, x[complete])
+        else:
+            found = own_rarity(model, log_p[complete], n=draws, rng=rng_from(random_state))
+        share[complete], error[complete] = found
+        alarm[complete] = found.rarity <= alpha * (1.0 + 1e-12)
     component, probability = _components(model, x, usable)
     told = None
     if why:
@@ -315,12 +320,6 @@ def reasons_of(x: Floats, columns: Columns) -> list[str]:
     return out
 
 
-def _rarity(model: Density, x: Floats, *, own: bool, n: int, random_state: Any) -> Rarity:
-    if not len(x):
-        return Rarity(np.empty(0), np.empty(0))
-    return model.rarity(Rows(x, model.params_.columns), own=own, n=n, random_state=random_state)
-
-
 def _components(model: Density, x: Floats, usable: Bools) -> tuple[NDArray[np.int64] | None, Floats | None]:
     """Return each row's likeliest component and its probability, where the model has components."""
     asked: Any = model.model if isinstance(model, Foreign) else model
@@ -337,7 +336,3 @@ def _components(model: Density, x: Floats, usable: Bools) -> tuple[NDArray[np.in
 
 def _filled(values: NDArray[Any], there: Bools) -> list[Any]:
     return [value if known else None for value, known in zip(values.tolist(), there.tolist(), strict=True)]
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}{'s' * (n != 1)}"

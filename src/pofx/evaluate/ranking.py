@@ -129,8 +129,9 @@ def ranked(
         close = gap is None or gap.value >= -gap.error  # False where either is NaN
         if role in ("baseline", "truth") or record.dropped:
             close = False
-        known = truth is not None and record is not truth and not (record.failure or record.on_trial)
-        kl = paired(truth, record) if truth is not None and known else None
+        kl = None
+        if truth is not None and record is not truth and not (record.failure or record.on_trial):
+            kl = paired(truth, record)
         entries.append(
             Entry(
                 _told(record, leader, gap),
@@ -159,10 +160,8 @@ def _told(record: HeldOut, leader: HeldOut, gap: Mean | None) -> HeldOut:
         return record
     finite = math.isfinite(gap.value)
     behind = f"{-gap.value:.3f} ± {gap.error:.3f} nats per row" if finite else "infinitely many nats"
-    how = "which was fitted to all" if record.on_trial else "on the same rows"
-    return replace(
-        record, dropped=f"{record.dropped}: {behind} behind {leader.name}{', ' * record.on_trial or ' '}{how}"
-    )
+    how = ", which was fitted to all" if record.on_trial else " on the same rows"
+    return replace(record, dropped=f"{record.dropped}: {behind} behind {leader.name}{how}")
 
 
 def _of_another_kind(

@@ -90,7 +90,10 @@ class Split:
 
     def fit(self, model: Density, k: int | None = None) -> Density:
         """Return a clone fitted to the rows that fit ``k`` sees, or to all of them."""
-        chosen = np.arange(len(self.part)) if k is None else self.trained(k)
+        return self.fit_to(model, np.arange(len(self.part)) if k is None else self.trained(k))
+
+    def fit_to(self, model: Density, chosen: Indices) -> Density:
+        """Return a clone fitted to the rows of these numbers."""
         w = None if self.weights is None else self.weights[chosen]
         clone: Density = unfitted(model)
         return clone.fit(self.some(chosen), sample_weight=w)

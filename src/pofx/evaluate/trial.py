@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.density import Density
-from ..core.estimator import unfitted
 from .splits import Split
 from .spread import Mean
 
@@ -86,9 +85,7 @@ def tried(model: Density, cut: Split, fitted: Indices, asked: Indices) -> Trial 
 
 
 def _fit(model: Density, cut: Split, rows: Indices, asked: Indices) -> tuple[Density, Floats, bool]:
-    rows = np.sort(rows)
-    weights = None if cut.weights is None else cut.weights[rows]
-    fit: Density = unfitted(model).fit(cut.some(rows), sample_weight=weights)
+    fit = cut.fit_to(model, np.sort(rows))
     tie = cut.steps.gain(fit)
     return fit, np.asarray(fit.log_density(cut.some(asked))) - tie.nats, tie.impossible
 
